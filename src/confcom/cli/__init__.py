@@ -1,0 +1,1 @@
+"""The `confcom` command: thin verbs over the packages below."""

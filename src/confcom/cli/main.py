@@ -1,0 +1,53 @@
+"""The `confcom` command: it gathers the verbs, and turns every error into one sentence and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from confcom import __version__
+from confcom.errors import ConfcomError
+
+app = typer.Typer(
+    name="confcom",
+    help="The open confidential-computing add-on for Kubernetes nodes with Intel SGX.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"confcom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """What holds for every verb."""
+
+
+def run() -> None:
+    """The console entry point. Exit 0 done or yes, 1 no, 2 wrong use or bad input, 3 something outside failed."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one verb and returns its exit code; with `--debug`, errors keep their traceback."""
+    try:
+        app(arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except ConfcomError as error:
+        if "--debug" in arguments:
+            raise
+        sys.stderr.write(f"confcom: {error}\n")
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `confcom ... | head`.
+        sys.stderr.close()
+    return 0

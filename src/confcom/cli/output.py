@@ -1,0 +1,66 @@
+"""What every verb shares: the output format, data on stdout, talk on stderr."""
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from confcom.errors import InputError, PlatformError
+
+# A quote, a report or collateral is far smaller; what is larger was given by mistake.
+MAX_INPUT_BYTES = 16 * 1024 * 1024
+
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
+data = Console(highlight=False, soft_wrap=True)
+
+
+class OutputFormat(enum.StrEnum):
+    """The two forms of every reading verb."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[OutputFormat, typer.Option("--output", help="How the result is printed.")]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.write(text + "\n")
+
+
+def read_input(path: str, what: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`; `what` names them in errors.
+
+    Raises:
+        InputError: the file cannot be read, or has over 16 MiB.
+    """
+    try:
+        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as stream:
+            content = stream.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{what} {path}: {error.strerror or error}") from error
+    if len(content) > MAX_INPUT_BYTES:
+        raise InputError(f"{what} {path}: over {MAX_INPUT_BYTES >> 20} MiB, which no {what} is")
+    return content
+
+
+def write_output(path: str, content: bytes, what: str) -> None:
+    """Writes bytes to a file, or to standard output for `-`.
+
+    Raises:
+        PlatformError: the file cannot be written.
+    """
+    if path == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise PlatformError(f"{what} {path}: cannot be written: {error.strerror or error}") from error
