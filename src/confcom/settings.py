@@ -1,1 +1,154 @@
-"""Settings."""
+"""Strict, typed settings of the daemons: flag before environment before file before default.
+
+A program's settings are one frozen `msgspec.Struct`. Each field `slots_dir` is the flag `--slots-dir`, the variable
+`CONFCOM_SLOTS_DIR` and the key `slots_dir` of the file given with `--config` (TOML or JSON). A key that no field has
+is an error with its path, since a misspelt setting that is silently ignored is worse than a daemon that does not start.
+"""
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from confcom.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "CONFCOM_"
+# A settings file is a page of text.
+MAX_FILE_BYTES = 1024 * 1024
+
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30,
+          "ti": 1 << 40}  # fmt: skip
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Size(int):
+    """A size in bytes, written as a number with a unit: `8GiB`, `512Mi`, `94371840`."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Size":
+        """The size that `text` says.
+
+        Raises:
+            ValueError: it is not a number with one of the units B, k, M, G, T, Ki, Mi, Gi, Ti (with or without B).
+        """
+        match = re.fullmatch(r"(\d{1,15})\s*([kmgt]?i?)b?", text.strip(), re.IGNORECASE)
+        if match is None or match[2].lower() not in _UNITS:
+            raise ValueError(f"'{text}' is not a size: write a number and a unit, for example 8GiB or 512MiB")
+        return cls(int(match[1]) * _UNITS[match[2].lower()])
+
+    @property
+    def mib(self) -> int:
+        """Whole MiB, rounded down."""
+        return self >> 20
+
+
+def load(settings: type[S], arguments: Sequence[str], environment: Mapping[str, str], *, program: str) -> S:
+    """The settings of one start of a program.
+
+    Raises:
+        SettingsError: an unknown flag or key, a value of another type or out of its range; the sentence says where
+            the value came from.
+    """
+    flags = vars(_parser(settings, program).parse_args(list(arguments)))
+    config = flags.pop("config", None) or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, found in (
+        (f"{config}: ", _read_file(Path(config)) if config else {}),
+        (ENVIRONMENT_PREFIX, _from_environment(settings, environment)),
+        ("--", {name: value for name, value in flags.items() if value is not None}),
+    ):
+        values.update(found)
+        origins.update({name: _spelling(origin, name) for name in found})
+    return _convert(settings, values, origins)
+
+
+def _spelling(origin: str, name: str) -> str:
+    if origin == "--":
+        return "--" + name.replace("_", "-")
+    return origin + (name.upper() if origin == ENVIRONMENT_PREFIX else name)
+
+
+def _convert(settings: type[S], values: Mapping[str, Any], origins: Mapping[str, str]) -> S:
+    known = {field.name for field in msgspec.structs.fields(settings)}
+    for name in values:
+        if name not in known:
+            raise SettingsError(f"{origins[name]}: there is no such setting; known are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert(values, settings, strict=False, dec_hook=_decode)
+    except (msgspec.ValidationError, ValueError) as error:
+        problem, _, path = str(error).partition(" - at `$")
+        name = re.sub(r"\W.*", "", path.lstrip("."))
+        where = origins.get(name, name)
+        raise SettingsError(f"{where}: {problem}" if where else problem) from None
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Size:
+        return Size.parse(str(value))
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _from_environment(settings: type[msgspec.Struct], environment: Mapping[str, str]) -> dict[str, str]:
+    names = (field.name for field in msgspec.structs.fields(settings))
+    return {name: environment[key] for name in names if (key := ENVIRONMENT_PREFIX + name.upper()) in environment}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"--config {path}: {error.strerror or error}") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise SettingsError(f"--config {path}: over 1 MiB, which no settings file is")
+    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
+    try:
+        values = decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {path}: not {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"--config {path}: needs a table of settings, holds a {type(values).__name__}")
+    return values
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; see {self.prog} --help")
+
+
+def _parser(settings: type[msgspec.Struct], program: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=program,
+        description=(settings.__doc__ or "").partition("\n")[0],
+        epilog=f"Each flag is also a variable: --http-port is {ENVIRONMENT_PREFIX}HTTP_PORT.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings as TOML or JSON, below flags and environment")
+    hints = get_type_hints(settings, include_extras=True)
+    for field in msgspec.structs.fields(settings):
+        flag = "--" + field.name.replace("_", "-")
+        text, is_switch = _describe(hints[field.name])
+        default = "" if field.default in (None, "", msgspec.NODEFAULT) else f" (default {field.default})"
+        if is_switch:
+            switch = argparse.BooleanOptionalAction
+            parser.add_argument(flag, action=switch, default=None, help=text.replace("%", "%%") + default)
+        else:
+            metavar = field.name.rpartition("_")[2].upper()
+            parser.add_argument(flag, metavar=metavar, help=text.replace("%", "%%") + default)
+    return parser
+
+
+def _describe(hint: Any) -> tuple[str, bool]:
+    """The help text of a field's annotation, and whether it is a switch."""
+    if get_origin(hint) is not Annotated:
+        return "", hint is bool
+    kind, *notes = get_args(hint)
+    text = next((note.description for note in notes if isinstance(note, msgspec.Meta) and note.description), "")
+    return text, kind is bool

@@ -1,0 +1,144 @@
+"""The small HTTP port of a daemon: `/livez`, `/readyz`, `/status`, `/metrics`, and what a daemon adds.
+
+GET and HEAD only, no request body is read, and nothing here changes anything.
+"""
+
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from confcom.errors import PlatformError
+from confcom.runtime.logs import event
+
+logger = logging.getLogger(__name__)
+
+# Scrapes and probes are short; more connections than this are refused with 503 by uvicorn.
+MAX_CONCURRENT_REQUESTS = 64
+KEEP_ALIVE_SECONDS = 5
+# A stop never waits longer for a slow reader.
+SHUTDOWN_SECONDS = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    status: int = 200
+
+    @classmethod
+    def json(cls, value: Any) -> "Answer":
+        """A value, a `msgspec.Struct` for example, as JSON."""
+        return cls(body=msgspec.json.encode(value) + b"\n", content_type="application/json")
+
+    @classmethod
+    def verdict(cls, problem: str | None) -> "Answer":
+        """A probe's answer: 200 `ok`, or 503 with the problem in words."""
+        return cls(body=b"ok\n") if problem is None else cls(body=f"{problem}\n".encode(), status=503)
+
+
+Route = Callable[[], Answer]
+
+
+class HTTPPort:
+    """Serves routes on the first free of some ports; 0 means any free one."""
+
+    def __init__(self, routes: Mapping[str, Route], address: str, ports: tuple[int, ...]) -> None:
+        self._routes = dict(routes)
+        self._socket = _bind(address, ports)
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            limit_concurrency=MAX_CONCURRENT_REQUESTS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            server_header=False,
+        )
+        self._server = _Server(config)
+
+    @property
+    def port(self) -> int:
+        """The port that was free."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def serve(self) -> None:
+        """Answers until `stop` is called."""
+        event(logger, logging.INFO, "HTTP port open", address=self._socket.getsockname()[0], port=self.port)
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Makes `serve` return."""
+        self._server.should_exit = True
+
+    async def _app(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        del receive
+        if scope["type"] != "http":
+            return
+        answer = self._answer(scope["method"], scope["path"])
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"content-length", str(len(answer.body)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    def _answer(self, method: str, path: str) -> Answer:
+        route = self._routes.get(path)
+        if route is None:
+            return Answer(body=b"not found; known: " + " ".join(sorted(self._routes)).encode() + b"\n", status=404)
+        if method not in ("GET", "HEAD"):
+            return Answer(body=b"only GET and HEAD\n", status=405)
+        try:
+            return route()
+        except Exception:
+            logger.exception("HTTP route %s failed", path)
+            return Answer(body=b"internal error, see the log\n", status=500)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: `runtime.daemon` owns the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _bind(address: str, ports: tuple[int, ...]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    problem: OSError | None = None
+    for port in ports:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+            # Without listen, two processes could both bind with SO_REUSEADDR and find out only later.
+            listener.listen(MAX_CONCURRENT_REQUESTS)
+        except OSError as error:
+            listener.close()
+            problem = error
+        else:
+            listener.setblocking(False)
+            return listener
+    tried = " and ".join(str(port) for port in ports)
+    raise PlatformError(
+        f"--http-port: {address} port {tried} cannot be opened: {problem and problem.strerror}; "
+        "name another, or 0 for any free one"
+    )
