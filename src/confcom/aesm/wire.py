@@ -1,0 +1,81 @@
+"""The part of the protobuf encoding that AESM's proto2 messages use: varints and length-delimited fields."""
+
+from collections.abc import Iterator
+
+from confcom.errors import AESMProtocolError
+
+VARINT = 0
+FIXED64 = 1
+BYTES = 2
+FIXED32 = 5
+
+# A varint carries 64 bits in groups of seven, so ten bytes at the most.
+_MAX_VARINT_BYTES = 10
+_MASK64 = (1 << 64) - 1
+
+
+def encode_varint(value: int) -> bytes:
+    """The shortest encoding of an unsigned 64-bit integer."""
+    if value < 0x80:
+        return bytes((value,))
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def decode_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """The integer at `offset`, cut to 64 bits as protobuf does, and the offset behind it.
+
+    Raises:
+        AESMProtocolError: the bytes end inside it, or it has over ten bytes.
+    """
+    value = 0
+    for index in range(_MAX_VARINT_BYTES):
+        if offset + index >= len(data):
+            raise AESMProtocolError(f"message ends inside the integer at offset {offset}")
+        byte = data[offset + index]
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value & _MASK64, offset + index + 1
+    raise AESMProtocolError(f"integer at offset {offset} has over {_MAX_VARINT_BYTES} bytes")
+
+
+def encode_field(number: int, value: int | bytes) -> bytes:
+    """One field with its tag: bytes become a length-delimited field, integers (and bools) a varint."""
+    if isinstance(value, int):
+        return encode_varint(number << 3 | VARINT) + encode_varint(value)
+    return encode_varint(number << 3 | BYTES) + encode_varint(len(value)) + value
+
+
+def decode_fields(data: bytes) -> Iterator[tuple[int, int | bytes | None]]:
+    """Each field's number and value in wire order; None for a fixed-width field, which no AESM message has.
+
+    Raises:
+        AESMProtocolError: the bytes are not a protobuf message, or hold the long-deprecated groups.
+    """
+    offset = 0
+    end = len(data)
+    while offset < end:
+        start = offset
+        tag, offset = decode_varint(data, offset)
+        number, wire_type = tag >> 3, tag & 7
+        # The tag is a 32-bit varint: field numbers have 29 bits.
+        if not 0 < number < 1 << 29:
+            raise AESMProtocolError(f"field number {number} at offset {start} is not possible")
+        value: int | bytes | None = None
+        if wire_type == VARINT:
+            value, offset = decode_varint(data, offset)
+        elif wire_type == BYTES:
+            size, offset = decode_varint(data, offset)
+            value = data[offset : offset + size]
+            offset += size
+        elif wire_type in (FIXED32, FIXED64):
+            offset += 4 if wire_type == FIXED32 else 8
+        else:
+            raise AESMProtocolError(f"field {number} at offset {start} has the unknown wire type {wire_type}")
+        if offset > end:
+            raise AESMProtocolError(f"message ends inside field {number} at offset {start}")
+        yield number, value
