@@ -1,0 +1,173 @@
+"""Who a simulated platform is: the ids, the TCB and the quoting enclave that its certificates and quotes speak of."""
+
+import enum
+import hashlib
+import json
+import secrets
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final, Literal, Self, cast, get_args
+
+from confcom.sgx.report import (
+    FLAG_INITTED,
+    FLAG_MODE64BIT,
+    FLAG_PROVISION_KEY,
+    Attributes,
+    ReportBody,
+    TargetInfo,
+)
+from confcom.simulation.reports import DEFAULT_CPU_SVN
+
+# Which CA issued the PCK certificate: single-socket machines have the Processor CA, multi-socket ones the Platform CA.
+CAKind = Literal["processor", "platform"]
+
+
+class TCBStatus(enum.StrEnum):
+    """tcbStatus of Intel's TCB info."""
+
+    UP_TO_DATE = "UpToDate"
+    SW_HARDENING_NEEDED = "SWHardeningNeeded"
+    CONFIGURATION_NEEDED = "ConfigurationNeeded"
+    CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
+    OUT_OF_DATE = "OutOfDate"
+    OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
+    REVOKED = "Revoked"
+
+
+# The quoting enclave imitates Intel's in all but its signer, so that it can never be taken for Intel's.
+QE_MISC_SELECT: Final = 0
+QE_ATTRIBUTES: Final = Attributes(flags=FLAG_INITTED | FLAG_MODE64BIT | FLAG_PROVISION_KEY, xfrm=0xE7)
+QE_MR_SIGNER: Final = hashlib.sha256(b"Simulated SGX QE signer").digest()
+QE_ISV_PROD_ID: Final = 1
+QE_ISV_SVN: Final = 11
+
+# The PCESVN that the quote's header states is the machine's present one; it is above the certified one on most
+# machines, and no verifier compares the two.
+RAW_PCE_SVN: Final = 15
+
+# "SIM" in ASCII, then a number for the kind of machine: multi-socket processors are another family.
+_FMSPC: dict[CAKind, bytes] = {"processor": b"SIM\x00\x00\x01", "platform": b"SIM\x00\x00\x02"}
+
+# Shaped like those of a current server processor: microcode, late microcode, TXT SINIT, BIOS; 255 where a component
+# is out of the game. The seventh, as in Intel's lists, is 1 only on machines in the recommended configuration.
+_TCB_COMPONENTS = bytes((7, 9, 3, 3, 255, 255, 0)) + bytes(9)
+_PCE_SVN = 13
+
+_VERSION = 1
+_SIZES = {
+    "platform_id": 16,
+    "ppid": 16,
+    "qe_id": 16,
+    "platform_instance_id": 16,
+    "fmspc": 6,
+    "pce_id": 2,
+    "tcb_components": 16,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformIdentity:
+    """What is fixed when a simulated machine is made.
+
+    Sizes in bytes: platform_id, ppid, qe_id, platform_instance_id and tcb_components 16, fmspc 6, pce_id 2.
+    `tcb_components` and `pce_svn` are the TCB that the PCK certificate states; `tcb_status` is the verdict that the
+    TCB info gives to it.
+    """
+
+    ca: CAKind
+    tcb_status: TCBStatus
+    platform_id: bytes
+    ppid: bytes
+    qe_id: bytes
+    platform_instance_id: bytes
+    fmspc: bytes
+    pce_id: bytes
+    tcb_components: bytes
+    pce_svn: int
+
+    @classmethod
+    def new(cls, ca: CAKind, tcb_status: TCBStatus) -> Self:
+        """A machine that nobody has seen before."""
+        return cls(
+            ca=ca,
+            tcb_status=tcb_status,
+            platform_id=secrets.token_bytes(16),
+            ppid=secrets.token_bytes(16),
+            qe_id=secrets.token_bytes(16),
+            platform_instance_id=secrets.token_bytes(16),
+            fmspc=_FMSPC[ca],
+            pce_id=bytes(2),
+            tcb_components=_TCB_COMPONENTS,
+            pce_svn=_PCE_SVN,
+        )
+
+    @property
+    def qe_mr_enclave(self) -> bytes:
+        """The QE's MRENCLAVE: another one on every machine, so that a report for one is refused by all others.
+
+        Real QEs are alike everywhere, and the CPU's secrets keep machines apart; simulated ones have no secrets.
+        """
+        return hashlib.sha256(b"Simulated SGX QE" + self.platform_id).digest()
+
+    def qe_target_info(self) -> TargetInfo:
+        """What an enclave needs to make a report for the QE; all but these three fields is zero, as with Intel's."""
+        return TargetInfo(mr_enclave=self.qe_mr_enclave, attributes=QE_ATTRIBUTES, misc_select=QE_MISC_SELECT)
+
+    def qe_report_body(self, report_data: bytes) -> ReportBody:
+        """The body of a report of the QE itself, with 64 bytes of report data."""
+        return ReportBody(
+            cpu_svn=DEFAULT_CPU_SVN,
+            misc_select=QE_MISC_SELECT,
+            attributes=QE_ATTRIBUTES,
+            mr_enclave=self.qe_mr_enclave,
+            mr_signer=QE_MR_SIGNER,
+            isv_prod_id=QE_ISV_PROD_ID,
+            isv_svn=QE_ISV_SVN,
+            report_data=report_data,
+        )
+
+    def to_json(self) -> bytes:
+        """A JSON object: bytes as hex, and the version of this form."""
+        values = {name: value.hex() if isinstance(value, bytes) else value for name, value in asdict(self).items()}
+        return json.dumps({"version": _VERSION, **values}, indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The exact inverse of `to_json`.
+
+        Raises:
+            ValueError: it is not that object; the sentence names the member.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("version", None) != _VERSION:
+            raise ValueError(f"is not a simulated platform of version {_VERSION}")
+        names = {field.name for field in fields(cls)}
+        if wrong := names ^ values.keys():
+            raise ValueError(f"member '{min(wrong)}' is {'missing' if min(wrong) in names else 'unknown'}")
+        return cls(**{name: _member(name, value) for name, value in values.items()})
+
+
+def parse_ca(text: str) -> CAKind:
+    """The kind of CA that `text` names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    if text not in get_args(CAKind):
+        raise ValueError(f"'{text}' is not a kind of PCK CA: use {' or '.join(get_args(CAKind))}")
+    return cast("CAKind", text)
+
+
+def _member(name: str, value: Any) -> Any:
+    if name == "pce_svn":
+        if not isinstance(value, int) or not 0 <= value < 1 << 16:
+            raise ValueError(f"member '{name}' is not a number of 16 bits")
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"member '{name}' is not a string")  # noqa: TRY004 - callers know one error
+    if name == "ca":
+        return parse_ca(value)
+    if name == "tcb_status":
+        return TCBStatus(value)
+    if len(data := bytes.fromhex(value)) != _SIZES[name]:
+        raise ValueError(f"member '{name}' has {len(data)} bytes, not {_SIZES[name]}")
+    return data
