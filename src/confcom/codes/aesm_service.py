@@ -96,7 +96,7 @@ _ECDSA: tuple[Code, ...] = (
         "AESM_NETWORK_BUSY_ERROR",
         who=Who.HELPER_OPERATOR,
         meaning="The network operation could not be done now.",
-        causes=("Only Intel's own aesmd sends it, when another network operation is under way.",),
+        causes=("Only Intel's own aesmd sends it; this quote helper never does.",),
         next_step="Ask again in a few seconds; if it stays, read the service's log.",
     ),
     _code(

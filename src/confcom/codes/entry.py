@@ -87,5 +87,12 @@ def entry(
     family: Family, number: int | None, name: str, *, who: Who, meaning: str, causes: tuple[str, ...], next_step: str
 ) -> Code:
     """A row of one of the tables: who acts comes first, because that is what the reader looks for."""
-    plain = None if number is None else int(number)
-    return Code(family=family, number=plain, name=name, meaning=meaning, causes=causes, next_step=next_step, who=who)
+    return Code(
+        family=family,
+        number=None if number is None else int(number),
+        name=str(name),
+        meaning=meaning,
+        causes=causes,
+        next_step=next_step,
+        who=who,
+    )
