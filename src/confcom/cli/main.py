@@ -1,11 +1,13 @@
 """The `confcom` command: it gathers the verbs, and turns every error into one sentence and an exit code."""
 
+import itertools
 import sys
 from typing import Annotated
 
 import typer
 
 from confcom import __version__
+from confcom.cli import simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -15,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(simulate.app, name="simulate")
 
 
 def _version(wanted: bool) -> None:
@@ -43,7 +46,8 @@ def main(arguments: list[str]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except ConfcomError as error:
-        if "--debug" in arguments:
+        # Verbs have flags of that name too; ours stands before the verb.
+        if "--debug" in itertools.takewhile(lambda argument: argument.startswith("-"), arguments):
             raise
         sys.stderr.write(f"confcom: {error}\n")
         return error.exit_code

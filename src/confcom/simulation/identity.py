@@ -3,7 +3,6 @@
 import enum
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, Self, cast, get_args
 
@@ -44,14 +43,6 @@ QE_ISV_SVN: Final = 11
 # machines, and no verifier compares the two.
 RAW_PCE_SVN: Final = 15
 
-# "SIM" in ASCII, then a number for the kind of machine: multi-socket processors are another family.
-_FMSPC: dict[CAKind, bytes] = {"processor": b"SIM\x00\x00\x01", "platform": b"SIM\x00\x00\x02"}
-
-# Shaped like those of a current server processor: microcode, late microcode, TXT SINIT, BIOS; 255 where a component
-# is out of the game. The seventh, as in Intel's lists, is 1 only on machines in the recommended configuration.
-_TCB_COMPONENTS = bytes((7, 9, 3, 3, 255, 255, 0)) + bytes(9)
-_PCE_SVN = 13
-
 _VERSION = 1
 _SIZES = {
     "platform_id": 16,
@@ -83,22 +74,6 @@ class PlatformIdentity:
     pce_id: bytes
     tcb_components: bytes
     pce_svn: int
-
-    @classmethod
-    def new(cls, ca: CAKind, tcb_status: TCBStatus) -> Self:
-        """A machine that nobody has seen before."""
-        return cls(
-            ca=ca,
-            tcb_status=tcb_status,
-            platform_id=secrets.token_bytes(16),
-            ppid=secrets.token_bytes(16),
-            qe_id=secrets.token_bytes(16),
-            platform_instance_id=secrets.token_bytes(16),
-            fmspc=_FMSPC[ca],
-            pce_id=bytes(2),
-            tcb_components=_TCB_COMPONENTS,
-            pce_svn=_PCE_SVN,
-        )
 
     @property
     def qe_mr_enclave(self) -> bytes:

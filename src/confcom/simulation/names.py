@@ -1,4 +1,4 @@
-"""What the keys and certificates of a simulated platform are called, in the code and in its folder."""
+"""What the parts of a simulated platform are called, in the code and in its folder."""
 
 from typing import Final
 
@@ -11,3 +11,7 @@ ATTESTATION = "attestation"
 
 CERTIFICATES: Final = {name: f"{name}.pem" for name in (ROOT, INTERMEDIATE, PCK, TCB_SIGNER)}
 KEYS: Final = {name: f"{name}.key" for name in (*CERTIFICATES, ATTESTATION)}
+# The file of `PlatformIdentity`.
+IDENTITY: Final = "platform.json"
+# Lists the SHA-256 of all others.
+SUMS: Final = "SHA256SUMS"

@@ -16,14 +16,12 @@ from confcom.errors import InputError
 from confcom.sgx.report import TargetInfo
 from confcom.simulation import state
 from confcom.simulation.identity import CAKind, PlatformIdentity, TCBStatus, parse_ca
-from confcom.simulation.keys import key_from_pem, key_to_pem, new_key
-from confcom.simulation.names import ATTESTATION, CERTIFICATES, INTERMEDIATE, KEYS, PCK, ROOT
+from confcom.simulation.keys import key_from_pem
+from confcom.simulation.names import ATTESTATION, CERTIFICATES, IDENTITY, INTERMEDIATE, KEYS, PCK, ROOT, SUMS
 from confcom.simulation.quoting_enclave import QuotingEnclave
 
 if TYPE_CHECKING:
     from confcom.simulation.collateral import CollateralOptions
-
-IDENTITY_FILE = "platform.json"
 
 
 class SimulatedPlatform:
@@ -47,26 +45,37 @@ class SimulatedPlatform:
         cls,
         folder: Path,
         *,
-        ca: CAKind = "processor",
-        tcb_status: TCBStatus = TCBStatus.UP_TO_DATE,
+        ca: CAKind | None = None,
+        tcb_status: TCBStatus | None = None,
         now: datetime | None = None,
     ) -> Self:
-        """Makes a new machine in `folder`, or loads the one that is there if it is of the same kind.
+        """Makes a new machine in `folder`, or loads the one that is there if it is of the kind asked for.
 
-        Certificates are valid from a day before `now`, by default the present. Of several processes that create the
+        What is not asked for is as it is there; a new machine has the processor CA and is UpToDate. Its certificates
+        are valid from a day before `now` (with a zone), by default the present. Of several processes that create the
         same folder at once, one makes the machine and all load it.
 
         Raises:
             InputError: the folder holds a machine of another kind, or something else.
             PlatformError: the folder cannot be made or read.
         """
-        state.write_folder(folder, _make_files(parse_ca(ca), TCBStatus(tcb_status), now or datetime.now(UTC)))
+        try:
+            kind = parse_ca(ca or "processor"), TCBStatus(tcb_status or TCBStatus.UP_TO_DATE)
+        except ValueError as error:
+            raise InputError(f"simulated platform {folder}: {error}") from error
+        if state.read_folder(folder) is None:
+            # Most starts find a machine and load it; what only making one needs would cost each of them megabytes.
+            from confcom.simulation.creation import make_files, write_folder  # noqa: PLC0415
+
+            write_folder(folder, make_files(*kind, now or datetime.now(UTC)))
         platform = cls.load(folder)
-        found = platform.identity
-        for flag, wanted, there in (("ca", ca, found.ca), ("tcb-status", tcb_status, found.tcb_status)):
-            if wanted != there:
+        for flag, asked, there in (
+            ("ca", ca, platform.identity.ca),
+            ("tcb-status", tcb_status, platform.identity.tcb_status),
+        ):
+            if asked not in (None, there):
                 raise InputError(
-                    f"simulated platform {folder}: is there already, with --{flag} {there}, not {wanted}; "
+                    f"simulated platform {folder}: is there already, with --{flag} {there}, not {asked}; "
                     "use it as it is, or name another folder"
                 )
         return platform
@@ -92,9 +101,7 @@ class SimulatedPlatform:
             InputError: the folder holds something else.
             PlatformError: the folder cannot be made, read, or is damaged.
         """
-        if state.read_folder(folder) is None:
-            state.write_folder(folder, _make_files("processor", TCBStatus.UP_TO_DATE, datetime.now(UTC)))
-        return cls.load(folder)
+        return cls.create(folder)
 
     def target_info(self) -> TargetInfo:
         """What enclaves make their reports for: the QE's MRENCLAVE, ATTRIBUTES and MISCSELECT, all else zero."""
@@ -134,6 +141,11 @@ class SimulatedPlatform:
         return self._files[CERTIFICATES[ROOT]]
 
     @property
+    def root_path(self) -> Path:
+        """The file that holds the root certificate as PEM."""
+        return self.folder / CERTIFICATES[ROOT]
+
+    @property
     def root_der(self) -> bytes:
         """The root certificate as DER."""
         lines = self.root_pem.splitlines()
@@ -160,30 +172,16 @@ class SimulatedPlatform:
         return make_collateral(self.identity, self._keys, certificates, now, options or CollateralOptions())
 
     def _read_identity(self) -> PlatformIdentity:
-        for name in (IDENTITY_FILE, *CERTIFICATES.values(), *KEYS.values()):
+        for name in (IDENTITY, *CERTIFICATES.values(), *KEYS.values()):
             if name not in self._files:
-                raise state.damaged(self.folder / state.SUMS, f"does not list {name}")
+                raise state.damaged(self.folder / SUMS, f"does not list {name}")
         try:
-            return PlatformIdentity.from_json(self._files[IDENTITY_FILE])
+            return PlatformIdentity.from_json(self._files[IDENTITY])
         except ValueError as error:
-            raise state.damaged(self.folder / IDENTITY_FILE, str(error)) from error
+            raise state.damaged(self.folder / IDENTITY, str(error)) from error
 
     def _key(self, name: str) -> EllipticCurvePrivateKey:
         try:
             return key_from_pem(self._files[KEYS[name]])
         except ValueError as error:
             raise state.damaged(self.folder / KEYS[name], str(error)) from error
-
-
-def _make_files(ca: CAKind, tcb_status: TCBStatus, now: datetime) -> dict[str, bytes]:
-    # Most starts find a machine and load it: X.509 is for the one that makes it.
-    from confcom.simulation.certificates import make_certificates  # noqa: PLC0415
-
-    identity = PlatformIdentity.new(ca, tcb_status)
-    keys = {name: new_key() for name in KEYS}
-    certificates = make_certificates(identity, keys, now)
-    return {
-        IDENTITY_FILE: identity.to_json(),
-        **{CERTIFICATES[name]: pem for name, pem in certificates.items()},
-        **{KEYS[name]: key_to_pem(key) for name, key in keys.items()},
-    }

@@ -1,44 +1,16 @@
-"""The folder that holds a simulated platform: made whole or not at all, and read back unchanged or not at all.
+"""Reads the folder that holds a simulated platform: unchanged since it was made, or not at all.
 
 `SHA256SUMS` lists the digest of every other file, so that `sha256sum --check SHA256SUMS` says what the loader says.
 """
 
-import errno
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from confcom.errors import InputError, PlatformError
+from confcom.simulation.names import SUMS
 
-SUMS = "SHA256SUMS"
 # The largest file, a certificate, has under 2 KiB; what is larger is not ours and must not fill the memory.
 MAX_FILE_BYTES = 64 * 1024
-
-
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Makes `folder` with these files (0600, the folder 0700); False where it is there already, made by another.
-
-    The files are written to a sibling that is renamed when it is whole, so nobody ever sees half a folder, and of any
-    number of processes exactly one gets True. An empty folder may be there before.
-
-    Raises:
-        PlatformError: the folder cannot be made.
-    """
-    folder = folder.resolve()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        half_made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            _write_files(half_made, {**files, SUMS: _sums(files)})
-            return _rename(half_made, folder)
-        finally:
-            shutil.rmtree(half_made, ignore_errors=True)
-    except OSError as error:
-        hint = ": it is a mount point, name a folder inside it" if error.errno == errno.EBUSY else ""
-        raise PlatformError(f"simulated platform {folder}: cannot be made: {error.strerror or error}{hint}") from error
 
 
 def read_folder(folder: Path) -> dict[str, bytes] | None:
@@ -53,7 +25,7 @@ def read_folder(folder: Path) -> dict[str, bytes] | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError as error:
-        raise InputError(f"simulated platform {folder}: is a file, not a folder") from error
+        raise InputError(f"simulated platform {folder}: is not a folder") from error
     except OSError as error:
         raise PlatformError(f"simulated platform {folder}: cannot be read: {error.strerror}") from error
     if not entries:
@@ -66,30 +38,6 @@ def read_folder(folder: Path) -> dict[str, bytes] | None:
 def damaged(path: Path, problem: str) -> PlatformError:
     """The one sentence about a file that cannot be used."""
     return PlatformError(f"{path}: {problem}; remove the folder and make the simulated platform anew")
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor, opened with its mode
-            stream.write(content)
-            stream.flush()
-            # Without this, a power cut after the rename could leave empty files under the final name.
-            os.fsync(descriptor)
-
-
-def _rename(half_made: Path, folder: Path) -> bool:
-    try:
-        half_made.rename(folder)
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            return False
-        raise
-    return True
-
-
-def _sums(files: Mapping[str, bytes]) -> bytes:
-    return "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
 
 
 def _digests(path: Path) -> dict[str, str]:

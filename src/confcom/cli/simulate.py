@@ -1,0 +1,146 @@
+"""`confcom simulate`: a machine with SGX where there is none. It proves nothing about hardware, and says so."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
+from confcom.errors import InputError, SGXFormatError
+from confcom.sgx.report import FLAG_DEBUG, FLAG_INITTED, FLAG_MODE64BIT, Attributes, TargetInfo
+from confcom.simulation.identity import QE_ISV_PROD_ID, QE_ISV_SVN, QE_MR_SIGNER, CAKind, TCBStatus
+from confcom.simulation.platform import SimulatedPlatform
+from confcom.simulation.reports import SIMULATED_MR_ENCLAVE, SIMULATED_MR_SIGNER, make_report
+
+app = typer.Typer(help="Stand-ins for SGX hardware: for trials and tests, never for trust.", no_args_is_help=True)
+
+_REPORT_DATA_SIZE = 64
+_MEASUREMENT_SIZE = 32
+_UINT16_MAX = 0xFFFF
+
+
+@app.command()
+def platform(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that stands for the machine.")],
+    ca: Annotated[
+        CAKind | None, typer.Option("--ca", help="CA of the PCK certificate: of one socket, or of several. [processor]")
+    ] = None,
+    tcb_status: Annotated[
+        TCBStatus | None,
+        typer.Option("--tcb-status", case_sensitive=False, help="The verdict that verifiers reach. [UpToDate]"),
+    ] = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Make a simulated SGX machine in DIR, or show the one that is there."""
+    machine = SimulatedPlatform.create(folder, ca=ca, tcb_status=tcb_status)
+    facts = _facts(machine)
+    if output is OutputFormat.JSON:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        data.print(f"{name:<14} {value}")
+    talk.print(f"Trust {facts['root']} in trials only: it proves nothing about hardware.")
+
+
+def _facts(machine: SimulatedPlatform) -> dict[str, Any]:
+    identity = machine.identity
+    return {
+        "folder": str(machine.folder),
+        "root": str(machine.root_path),
+        "ca": identity.ca,
+        "tcb_status": identity.tcb_status.value,
+        "fmspc": identity.fmspc.hex(),
+        "pce_id": identity.pce_id.hex(),
+        "platform_id": identity.platform_id.hex(),
+        "ppid": identity.ppid.hex(),
+        "qe_id": identity.qe_id.hex(),
+        "qe_mr_enclave": identity.qe_mr_enclave.hex(),
+        "qe_mr_signer": QE_MR_SIGNER.hex(),
+        "qe_isv_prod_id": QE_ISV_PROD_ID,
+        "qe_isv_svn": QE_ISV_SVN,
+        "pub_key_id": machine.pub_key_id.hex(),
+        "quote_size": machine.quote_size,
+    }
+
+
+@app.command()
+def report(
+    *,
+    target_info: Annotated[
+        str, typer.Option("--target-info", metavar="FILE|-", help="The 512 bytes of the QE that will get the report.")
+    ],
+    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the REPORT goes, 432 bytes.")],
+    report_data: Annotated[
+        str, typer.Option("--report-data", metavar="HEX", help="Up to 64 bytes; fewer are padded with zeros.")
+    ] = "",
+    mr_enclave: Annotated[
+        str, typer.Option("--mr-enclave", metavar="HEX", help="32 bytes.")
+    ] = SIMULATED_MR_ENCLAVE.hex(),
+    mr_signer: Annotated[str, typer.Option("--mr-signer", metavar="HEX", help="32 bytes.")] = SIMULATED_MR_SIGNER.hex(),
+    isv_prod_id: Annotated[int, typer.Option("--isv-prod-id", min=0, max=_UINT16_MAX)] = 0,
+    isv_svn: Annotated[int, typer.Option("--isv-svn", min=0, max=_UINT16_MAX)] = 0,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Set DEBUG: an enclave whose memory the host can read.")
+    ] = False,
+) -> None:
+    """Write the REPORT of a simulated enclave, which any AESM client can send to be quoted."""
+    made = make_report(
+        _target_info(target_info),
+        report_data=_report_data(report_data),
+        mr_enclave=_measurement("--mr-enclave", mr_enclave),
+        mr_signer=_measurement("--mr-signer", mr_signer),
+        isv_prod_id=isv_prod_id,
+        isv_svn=isv_svn,
+        attributes=Attributes(flags=FLAG_INITTED | FLAG_MODE64BIT | (FLAG_DEBUG if debug else 0)),
+    )
+    write_output(output_file, made.to_bytes(), "report")
+
+
+@app.command()
+def collateral(
+    *,
+    folder: Annotated[Path, typer.Option("--simulated-platform", metavar="DIR", help="The machine's folder.")],
+    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the JSON goes.")],
+    root: Annotated[
+        str | None, typer.Option("--root", metavar="FILE|-", help="Where the root certificate goes, PEM.")
+    ] = None,
+) -> None:
+    """Write the CRLs, TCB info and QE identity of a simulated machine, signed now, in dcap-qvl's JSON."""
+    if root == output_file == "-":
+        raise InputError("--root -: standard output takes the collateral already; name a file")
+    machine = SimulatedPlatform.load(folder)
+    write_output(output_file, json.dumps(machine.collateral(datetime.now(UTC))).encode() + b"\n", "collateral")
+    if root is not None:
+        write_output(root, machine.root_pem, "root certificate")
+
+
+def _target_info(path: str) -> TargetInfo:
+    try:
+        return TargetInfo.from_bytes(read_input(path, "--target-info"))
+    except SGXFormatError as error:
+        raise InputError(f"--target-info {path}: {error}") from error
+
+
+def _report_data(text: str) -> bytes:
+    given = _unhex("--report-data", text)
+    if len(given) > _REPORT_DATA_SIZE:
+        raise InputError(f"--report-data: has {len(given)} bytes; a report takes {_REPORT_DATA_SIZE}")
+    if text and len(given) < _REPORT_DATA_SIZE:
+        talk.print(f"--report-data: {len(given)} bytes, padded with zeros to {_REPORT_DATA_SIZE}")
+    return given.ljust(_REPORT_DATA_SIZE, b"\0")
+
+
+def _measurement(flag: str, text: str) -> bytes:
+    value = _unhex(flag, text)
+    if len(value) != _MEASUREMENT_SIZE:
+        raise InputError(f"{flag}: has {len(value)} bytes; it must have exactly {_MEASUREMENT_SIZE}")
+    return value
+
+
+def _unhex(flag: str, text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise InputError(f"{flag}: is not hex: write two digits 0-9a-f for each byte") from error
