@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
+from confcom.codes import TCBStatus
 from confcom.errors import InputError, SGXFormatError
 from confcom.sgx.report import FLAG_DEBUG, FLAG_INITTED, FLAG_MODE64BIT, Attributes, TargetInfo
-from confcom.simulation.identity import QE_ISV_PROD_ID, QE_ISV_SVN, QE_MR_SIGNER, CAKind, TCBStatus
+from confcom.simulation.identity import QE_ISV_PROD_ID, QE_ISV_SVN, QE_MR_SIGNER, CAKind
 from confcom.simulation.platform import SimulatedPlatform
 from confcom.simulation.reports import SIMULATED_MR_ENCLAVE, SIMULATED_MR_SIGNER, make_report
 
@@ -29,7 +30,7 @@ def platform(
     ] = None,
     tcb_status: Annotated[
         TCBStatus | None,
-        typer.Option("--tcb-status", case_sensitive=False, help="The verdict that verifiers reach. [UpToDate]"),
+        typer.Option("--tcb-status", help="The verdict that verifiers reach. [UpToDate]"),
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from confcom.codes import TCBStatus
 from confcom.quote.times import format_time
 from confcom.simulation.certificates import make_crl
 from confcom.simulation.identity import (
@@ -20,7 +21,6 @@ from confcom.simulation.identity import (
     QE_MISC_SELECT,
     QE_MR_SIGNER,
     PlatformIdentity,
-    TCBStatus,
 )
 from confcom.simulation.keys import raw_signature
 from confcom.simulation.names import INTERMEDIATE, PCK, ROOT, TCB_SIGNER

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from confcom.codes import TCBStatus
 from confcom.errors import PlatformError
 from confcom.simulation.certificates import make_certificates
-from confcom.simulation.identity import CAKind, PlatformIdentity, TCBStatus
+from confcom.simulation.identity import CAKind, PlatformIdentity
 from confcom.simulation.keys import key_to_pem, new_key
 from confcom.simulation.names import CERTIFICATES, IDENTITY, KEYS, SUMS
 

@@ -1,11 +1,11 @@
 """Who a simulated platform is: the ids, the TCB and the quoting enclave that its certificates and quotes speak of."""
 
-import enum
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, Self, cast, get_args
 
+from confcom.codes import TCBStatus
 from confcom.sgx.report import (
     FLAG_INITTED,
     FLAG_MODE64BIT,
@@ -18,19 +18,6 @@ from confcom.simulation.reports import DEFAULT_CPU_SVN
 
 # Which CA issued the PCK certificate: single-socket machines have the Processor CA, multi-socket ones the Platform CA.
 CAKind = Literal["processor", "platform"]
-
-
-class TCBStatus(enum.StrEnum):
-    """tcbStatus of Intel's TCB info."""
-
-    UP_TO_DATE = "UpToDate"
-    SW_HARDENING_NEEDED = "SWHardeningNeeded"
-    CONFIGURATION_NEEDED = "ConfigurationNeeded"
-    CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
-    OUT_OF_DATE = "OutOfDate"
-    OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
-    REVOKED = "Revoked"
-
 
 # The quoting enclave imitates Intel's in all but its signer, so that it can never be taken for Intel's.
 QE_MISC_SELECT: Final = 0

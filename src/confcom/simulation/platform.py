@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from confcom.codes import TCBStatus
 from confcom.errors import InputError
 from confcom.sgx.report import TargetInfo
 from confcom.simulation import state
-from confcom.simulation.identity import CAKind, PlatformIdentity, TCBStatus, parse_ca
+from confcom.simulation.identity import CAKind, PlatformIdentity, parse_ca
 from confcom.simulation.keys import key_from_pem
 from confcom.simulation.names import ATTESTATION, CERTIFICATES, IDENTITY, INTERMEDIATE, KEYS, PCK, ROOT, SUMS
 from confcom.simulation.quoting_enclave import QuotingEnclave
