@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from confcom.errors import InputError
 from confcom.quote import der
+from confcom.quote.printing import printable
 from confcom.quote.times import Window
 
 # The longest chain is leaf, intermediate, root; more certificates than this are not read at all.
@@ -279,8 +280,7 @@ def _require_ecdsa_sha256(oid: x509.ObjectIdentifier) -> None:
 def _common_name(name: x509.Name) -> str:
     """The common name, fit to be printed: certificates come from strangers."""
     values = [str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    text = values[0][:_MAX_NAME] if values else "without a common name"
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return printable(values[0], _MAX_NAME) if values else "without a common name"
 
 
 def _constraints(extensions: x509.Extensions) -> x509.BasicConstraints | None:
