@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import simulate
+from confcom.cli import device_plugin, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(device_plugin.app)
 app.add_typer(simulate.app, name="simulate")
 
 

@@ -1,0 +1,67 @@
+"""The node as the plugin sees it now, and what follows for each resource: offered, with which health, or withdrawn."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from confcom.device_plugin.allocation import Place
+from confcom.device_plugin.inventory import Inventory, Kind
+from confcom.device_plugin.listing import encode_devices, encode_units, size_problem
+from confcom.device_plugin.offering import Offering
+from confcom.platform.device_nodes import DriverNodes
+from confcom.runtime.logs import event
+
+logger = logging.getLogger(__name__)
+
+_NEEDS_ENCLAVE = frozenset(Kind) - {Kind.SLOT}
+_NEEDS_PROVISION = frozenset({Kind.PROVISION, Kind.HELPER, Kind.INTEL_PROVISION})
+
+
+class Node:
+    """Device nodes, looked at again at each `refresh`, and the offerings that hang on them."""
+
+    def __init__(self, inventory: Inventory, find: Callable[[], DriverNodes], slots_dir: Path) -> None:
+        self.inventory = inventory
+        self.offerings = tuple(Offering(offer) for offer in inventory.offers)
+        self.nodes = find()
+        self._find = find
+        self._slots_dir = slots_dir
+
+    def place(self) -> Place:
+        """What goes into answers from now on."""
+        return Place(nodes=self.nodes, slots_dir=self._slots_dir)
+
+    def refresh(self) -> None:
+        """Looks at the device nodes, and offers or withdraws what hangs on them."""
+        before, self.nodes = self.nodes, self._find()
+        if before != self.nodes:
+            event(
+                logger,
+                logging.WARNING,
+                "device nodes changed",
+                enclave=self.nodes.enclave,
+                provision=self.nodes.provision,
+            )
+        for offering in self.offerings:
+            if (why := self._obstacle(offering.offer.kind)) is not None:
+                offering.withdraw(why)
+            elif offering.devices is None:
+                self._offer(offering)
+
+    def _obstacle(self, kind: Kind) -> str | None:
+        if kind in _NEEDS_ENCLAVE and self.nodes.enclave is None:
+            return "no SGX enclave device in /dev: is the SGX driver loaded?"
+        if kind in _NEEDS_PROVISION and self.nodes.provision is None:
+            return "no SGX provision device in /dev"
+        return None
+
+    def _offer(self, offering: Offering) -> None:
+        offer = offering.offer
+        if offer.kind is not Kind.EPC:
+            offering.publish(encode_devices((device_id, True) for device_id in offer.device_ids), offer.units)
+        elif (problem := size_problem(offer.resource, offer.units)) is not None:
+            if offering.problem != problem:
+                event(logger, logging.ERROR, problem)
+            offering.withdraw(problem)
+        else:
+            offering.publish(encode_units(offer.units), offer.units)

@@ -1,0 +1,160 @@
+"""What the plugin tells about itself: `/livez`, `/readyz`, `/status`, `/metrics`, and the first lines of its log."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from confcom import __version__
+from confcom.device_plugin.node import Node
+from confcom.device_plugin.offering import Offering
+from confcom.platform.epc import EPCFinding
+from confcom.runtime.http import Answer, Route
+from confcom.runtime.logs import event
+from confcom.runtime.status import STATUS_VERSION, DevicePluginStatus, ResourceStatus
+
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class StatusReport:
+    """Reads the node's state when asked, and keeps none of its own."""
+
+    def __init__(self, node: Node, *, epc: EPCFinding, simulated: bool, generation: int) -> None:
+        self._node = node
+        self._epc = epc
+        self._simulated = simulated
+        self._generation = generation
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Metrics(self))
+
+    def routes(self) -> Mapping[str, Route]:
+        """The routes of the HTTP port."""
+        return {
+            "/livez": lambda: Answer.verdict(None),
+            "/readyz": lambda: Answer.verdict(self.problem()),
+            "/status": lambda: Answer.json(self.status()),
+            "/metrics": lambda: Answer(body=generate_latest(self._registry), content_type=METRICS_CONTENT_TYPE),
+        }
+
+    def log(self, logger: logging.Logger) -> None:
+        """The lines of the start: what was found, what is offered, and why not more."""
+        status = self.status()
+        if not self._node.offerings:
+            event(logger, logging.WARNING, "idle", why=self.idle_reason())
+            return
+        event(
+            logger,
+            logging.INFO,
+            "simulated node" if status.simulated else "SGX node",
+            epc_mib=status.epc_mib,
+            source=status.epc_source,
+            offered_mib=status.offered_mib,
+            reserved_mib=status.reserved_mib,
+            devices=" ".join(status.devices),
+        )
+
+    def idle_reason(self) -> str | None:
+        """Why nothing is offered on this node, or None where something is."""
+        if self._node.offerings:
+            return None
+        if self._node.inventory.epc_mib:
+            return "every resource is switched off"
+        return "this node has no EPC that the kernel knows of, so there is no SGX to offer"
+
+    def problem(self) -> str | None:
+        """Why the plugin is not ready, or None: each resource is registered and its stream has lasted a moment."""
+        late = [_resource_problem(offering) for offering in self._node.offerings if not offering.is_registered]
+        return "; ".join(late) or None
+
+    def status(self) -> DevicePluginStatus:
+        """`/status` of this moment."""
+        problem = self.problem()
+        inventory, nodes = self._node.inventory, self._node.nodes
+        return DevicePluginStatus(
+            version=STATUS_VERSION,
+            program="sgx-device-plugin",
+            confcom=__version__,
+            generation=self._generation,
+            simulated=self._simulated,
+            ready=problem is None,
+            problem=problem or self.idle_reason(),
+            epc_mib=inventory.epc_mib,
+            epc_source=self._epc.source,
+            reserved_mib=inventory.reserved_mib,
+            offered_mib=inventory.offered_mib,
+            devices=tuple(dict.fromkeys(node.host_path for node in (nodes.enclave, nodes.provision) if node)),
+            resources=tuple(map(_resource_status, self._node.offerings)),
+            freeze_seconds=0.0,
+            advice=(),
+        )
+
+
+def _resource_problem(offering: Offering) -> str:
+    why = offering.problem or "the kubelet has not taken its list yet"
+    return f"{offering.offer.resource}: {why}"
+
+
+def _resource_status(offering: Offering) -> ResourceStatus:
+    last = offering.last_list_at
+    return ResourceStatus(
+        name=offering.offer.resource,
+        registered=offering.is_registered,
+        total=offering.offer.units,
+        healthy=offering.healthy,
+        list_bytes=len(offering.devices or b""),
+        registrations=offering.registrations,
+        allocations=offering.allocations,
+        last_list_seconds_ago=None if last is None else offering.clock() - last,
+        problem=None if offering.is_registered else offering.problem,
+    )
+
+
+class _Metrics(Collector):
+    """The numbers of `/status` for Prometheus, read at each scrape."""
+
+    def __init__(self, report: StatusReport) -> None:
+        self._report = report
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric family."""
+        status = self._report.status()
+        yield GaugeMetricFamily("confcom_epc_mib", "EPC of the node", value=status.epc_mib)
+        yield GaugeMetricFamily("confcom_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib)
+        yield GaugeMetricFamily("confcom_device_plugin_ready", "1 when /readyz says ok", value=int(status.ready))
+        yield _units(status)
+        for name, text, field in (
+            ("registered", "1 when the kubelet has taken the list", "registered"),
+            ("list_bytes", "Size of the list", "list_bytes"),
+            ("last_list_seconds", "Seconds since the last list was sent", "last_list_seconds_ago"),
+        ):
+            yield _per_resource(GaugeMetricFamily, name, text, field, status)
+        for name, text, field in (
+            ("registrations", "Registrations the kubelet took", "registrations"),
+            ("allocations", "Allocate calls answered", "allocations"),
+        ):
+            yield _per_resource(CounterMetricFamily, name, text, field, status)
+
+
+def _units(status: DevicePluginStatus) -> Metric:
+    family = GaugeMetricFamily("confcom_device_plugin_units", "Units by state", labels=("resource", "state"))
+    for resource in status.resources:
+        family.add_metric((resource.name, "healthy"), resource.healthy)
+        family.add_metric((resource.name, "unhealthy"), resource.total - resource.healthy)
+    return family
+
+
+def _per_resource(
+    family_type: type[GaugeMetricFamily] | type[CounterMetricFamily],
+    name: str,
+    text: str,
+    field: str,
+    status: DevicePluginStatus,
+) -> Metric:
+    family = family_type(f"confcom_device_plugin_{name}", text, labels=("resource",))
+    for resource in status.resources:
+        value = getattr(resource, field)
+        if value is not None:
+            family.add_metric((resource.name,), float(value))
+    return family
