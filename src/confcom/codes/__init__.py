@@ -3,8 +3,8 @@
 from confcom.codes.aesm_number import AESM
 from confcom.codes.aesm_service import AESM_CODES, aesm
 from confcom.codes.entry import Code, Family, Who
-from confcom.codes.tcb_status import TCBStatus, advisory, tcb_status
 from confcom.codes.translation import AESMCall, ClientView, aesm_from_quote3, client_view, quote3_from_sgx_status
+from confcom.codes.verdicts import TCBStatus, advisory, tcb_status
 
 __all__ = [
     "AESM",

@@ -86,10 +86,7 @@ _ECDSA: tuple[Code, ...] = (
             "The service is down, or its TLS certificate is not trusted.",
             "The provider library's configuration is malformed, for example a missing comma.",
         ),
-        next_step=(
-            "Try the service's URL from the network of the quote helper's pod; an empty log at the service means that "
-            "nothing arrived."
-        ),
+        next_step=say.TRY_URL,
     ),
     _code(
         AESM.NETWORK_BUSY,
@@ -132,10 +129,7 @@ _ECDSA: tuple[Code, ...] = (
             "The queue of this socket is full: many enclaves asked for quotes at the same moment.",
             "The request could not have been answered before the client's 15 seconds were over.",
         ),
-        next_step=(
-            "Ask again after a short, random wait; if it stays, give the application a quote slot of its own or the "
-            "helper more workers."
-        ),
+        next_step=say.ASK_LATER,
     ),
     _code(
         AESM.OUT_OF_MEMORY,
@@ -320,12 +314,9 @@ _ECDSA: tuple[Code, ...] = (
         causes=(
             "The machine is not registered with Intel, or its registration ended with an SGX reset in the BIOS.",
             "The PCCS has an empty cache or a wrong API key.",
-            "On AKS: Azure's THIM does not know the node, or the pod cannot reach 169.254.169.254.",
+            say.ON_AKS,
         ),
-        next_step=(
-            "Ask the certificate service for this node's certificate by hand; register the machine if it is unknown. "
-            "On AKS check that a network policy or proxy does not keep the helper from 169.254.169.254."
-        ),
+        next_step=say.REGISTER,
     ),
     _code(
         AESM.ERROR_REPORT,
@@ -353,9 +344,7 @@ _ECDSA: tuple[Code, ...] = (
             "The report targets another QE, for example the one of a replaced service.",
             "A byte of the report was changed on its way.",
         ),
-        next_step=(
-            "Ask the same AESM socket for its target info, make a new report for it, and ask for the quote at once."
-        ),
+        next_step=(say.REMAKE_REPORT),
     ),
     _code(
         AESM.ENCLAVE_LOAD,

@@ -2,15 +2,10 @@
 
 from functools import partial
 
+from confcom.codes import sentences as say
 from confcom.codes.entry import Code, Family, Who, entry
 
 _RENEW_KEY = "Restart the process that holds the QE (the quote helper on that node): it makes and certifies a new key."
-_TRY_URL = (
-    "Try the URL of the certificate service from the same network (the helper's pod): name resolution, proxy, port "
-    "8081, TLS. An empty log at the service means that nothing arrived."
-)
-_NEWER_PCCS = "Set the API version to v4 everywhere; a PCCS must be of DCAP 1.27 or newer."
-_ON_AKS = "On AKS: Azure's THIM does not know the node, or the pod cannot reach 169.254.169.254."
 
 _code = partial(entry, Family.QUOTE3)
 
@@ -178,15 +173,12 @@ GENERATION_CODES: tuple[Code, ...] = (
         meaning="The certificate service answered, but has no PCK certificate for this machine.",
         causes=(
             "The machine is not registered with Intel, or an SGX or BIOS reset changed its QE ID since.",
+            'The log says "Encrypted ppid is all zeros": registration must be repeated.',
             "The PCCS has an empty cache or a wrong API key.",
-            _ON_AKS,
+            say.ON_AKS,
             "The API version configured has ended (v2 and v3 on 2026-04-30).",
         ),
-        next_step=(
-            "Ask the certificate service for this machine's certificate by hand, and register the machine if it is "
-            'unknown; a log line "Encrypted ppid is all zeros" means that registration must be repeated. On AKS check '
-            "that a network policy or proxy does not keep the pod from 169.254.169.254."
-        ),
+        next_step=("Ask the certificate service for this machine's certificate by hand. " + say.REGISTER),
     ),
     _code(
         0xE012,
@@ -221,7 +213,7 @@ GENERATION_CODES: tuple[Code, ...] = (
             "The report was made on another node, or before this one restarted.",
             "The report targets another QE, or a byte of it was changed on its way.",
         ),
-        next_step="Ask the same service for its target info, make a new report for it, and ask for the quote at once.",
+        next_step=say.REMAKE_REPORT,
     ),
     _code(
         0xE016,
@@ -261,7 +253,7 @@ GENERATION_CODES: tuple[Code, ...] = (
             "The service's TLS certificate is self-signed.",
             "/etc/sgx_default_qcnl.conf is malformed, most often by a missing comma.",
         ),
-        next_step=f"{_TRY_URL} Install the CA of a self-signed PCCS rather than switch the check off.",
+        next_step=f"{say.TRY_URL} {say.TRUST_PCCS}",
     ),
     _code(
         0xE01A,
@@ -269,7 +261,7 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.HELPER_OPERATOR,
         meaning="The certificate service's answer could not be understood.",
         causes=("The service speaks another API version, or a proxy answered in its place.",),
-        next_step=_NEWER_PCCS,
+        next_step=say.USE_V4,
     ),
     _code(
         0xE035,
@@ -323,7 +315,7 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.HELPER_OPERATOR,
         meaning="The AESM service reports that it cannot reach the certificate service.",
         causes=("Name resolution, a proxy, a firewall or a network policy stands between.",),
-        next_step=_TRY_URL,
+        next_step=say.TRY_URL,
     ),
     _code(
         0xE042,
@@ -344,7 +336,7 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.YOU,
         meaning="The AESM service has too much work and refused this request at once.",
         causes=("Many enclaves asked for quotes at the same moment.",),
-        next_step="Ask again after a short, random wait; if it stays, ask for a quote slot or for more workers.",
+        next_step=say.ASK_LATER,
     ),
     _code(
         0xE044,
@@ -355,7 +347,7 @@ GENERATION_CODES: tuple[Code, ...] = (
             "An HTTP status that the provider library has no name for, for example 410 of an ended API or 500.",
             "A proxy answered in the service's place.",
         ),
-        next_step=f"Ask the URL by hand and explain the HTTP status. {_NEWER_PCCS}",
+        next_step=f"Ask the URL by hand and explain the HTTP status. {say.USE_V4}",
     ),
     _code(
         0xE045,
@@ -371,15 +363,15 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.CERTIFICATE_SERVICE,
         meaning="The answer of the certificate service could not be parsed.",
         causes=("The service speaks another API version, or a proxy answered in its place.",),
-        next_step=_NEWER_PCCS,
+        next_step=say.USE_V4,
     ),
     _code(
         0xE047,
         "SGX_QL_PLATFORM_UNKNOWN",
         who=Who.NODE_OWNER,
         meaning="The certificate service does not know this machine (HTTP 461).",
-        causes=("The machine was never registered there, or an SGX reset changed its QE ID.", _ON_AKS),
-        next_step="Register the machine with the PCCS (PCKIDRetrievalTool or mpa_registration), then ask again.",
+        causes=("The machine was never registered there, or an SGX reset changed its QE ID.", say.ON_AKS),
+        next_step=say.REGISTER,
     ),
     _code(
         0xE048,
@@ -387,17 +379,15 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.HELPER_OPERATOR,
         meaning="The API version configured for the certificate service is not known.",
         causes=("The version in the URL or configuration is neither v3 nor v4.",),
-        next_step=_NEWER_PCCS,
+        next_step=say.USE_V4,
     ),
     _code(
         0xE049,
         "SGX_QL_CERTS_UNAVAILABLE",
         who=Who.INTEL,
         meaning="There is no certificate for this machine's TCB (HTTP 462).",
-        causes=("Its microcode is newer than Intel's list, or its keys are revoked.",),
-        next_step=(
-            "Refresh the certificate service; if it stays, compare the machine's microcode with Intel's release notes."
-        ),
+        causes=say.NO_CERTIFICATE,
+        next_step=say.REFRESH,
     ),
     _code(
         0xE052,
@@ -421,7 +411,7 @@ GENERATION_CODES: tuple[Code, ...] = (
         who=Who.HELPER_OPERATOR,
         meaning="The TLS certificate of the certificate service is not trusted.",
         causes=("The PCCS has a self-signed certificate, or one of a private CA.",),
-        next_step="Install the CA of the PCCS in the image or on the node; do not set use_secure_cert to false.",
+        next_step=say.TRUST_PCCS,
     ),
     _code(
         0xE067,

@@ -1,7 +1,8 @@
-"""What a verifier answers: the quote3_error_t of verification, and the results 0xA0nn (`sgx_qve_header.h`)."""
+"""quote3_error_t (`sgx_ql_lib_common.h`), the part that concerns verifying quotes."""
 
 from functools import partial
 
+from confcom.codes import sentences as say
 from confcom.codes.entry import Code, Family, Who, entry
 
 _FETCH_AGAIN = "Fetch fresh collateral for the quote's FMSPC and verify again; the quote itself need not be made anew."
@@ -14,32 +15,12 @@ _RENEW_EXPIRED = (
     "Fetch it again from Intel PCS or a PCCS, or accept some days of grace; the quote itself is fine. To judge a quote "
     "as of the time it was made, name that time."
 )
-_TD_ONLY = ("It concerns TDX quotes; an SGX quote never gets it.",)
-_NOT_SGX = "Check that the quote is an SGX quote: this add-on verifies no TDX quotes."
 _QVE_ONLY = ("Only a verifier that uses Intel's quote verification enclave (QvE) reports it.",)
 _UPDATE_QVE = (
     "Update the verifier's libsgx-dcap-quote-verify and libsgx-ae-qve together, or verify without the enclave."
 )
-_PLATFORM_BEHIND = (
-    "Microcode or BIOS of the node is behind Intel's list.",
-    "The list moved on: `early` collateral names levels weeks or months before `standard` does.",
-)
-_UPDATE_PLATFORM = (
-    "Look which of the 16 TCB components are behind and update BIOS or microcode; on AKS update the node image, the "
-    "host is Azure's. Until then decide by the advisories whether you accept it."
-)
-_HARDENING = (
-    "It is the best verdict that many CPU families can get, all SGX families of AKS among them: the weakness is met in "
-    "the enclave's own code."
-)
-_ACCEPT_HARDENING = (
-    "Build the enclave with the LVI mitigations, read the advisories listed, and accept the status (our default does)."
-)
-_CONFIGURATION = "A BIOS setting keeps a weakness open, usually hyper-threading or the integrated graphics."
-_CHANGE_BIOS = "Change the BIOS setting, or accept the status; on AKS the host's owner, Azure, decides."
 
 _error = partial(entry, Family.QUOTE3)
-_result = partial(entry, Family.VERIFICATION)
 
 VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
     _error(
@@ -83,7 +64,7 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         who=Who.YOU,
         meaning="The QE's report in the quote is not signed by the PCK key in the quote.",
         causes=("The quote was changed on its way, or its certificates belong to another machine.",),
-        next_step="Do not trust this quote; get a new one and compare how it travels.",
+        next_step=say.GET_ANOTHER,
     ),
     _error(
         0xE020,
@@ -91,7 +72,7 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         who=Who.YOU,
         meaning="The QE's report in the quote cannot be read.",
         causes=("The quote was cut or changed on its way.",),
-        next_step="Do not trust this quote; get a new one and compare how it travels.",
+        next_step=say.GET_ANOTHER,
     ),
     _error(
         0xE021,
@@ -159,16 +140,16 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         "SGX_QL_TCB_OUT_OF_DATE",
         who=Who.NODE_OWNER,
         meaning="The platform's TCB is out of date.",
-        causes=_PLATFORM_BEHIND,
-        next_step=_UPDATE_PLATFORM,
+        causes=say.BEHIND,
+        next_step=say.UPDATE_PLATFORM,
     ),
     _error(
         0xE028,
         "SGX_QL_TCB_OUT_OF_DATE_CONFIGURATION_NEEDED",
         who=Who.NODE_OWNER,
         meaning="The platform's TCB is out of date, and its configuration leaves a weakness open too.",
-        causes=(*_PLATFORM_BEHIND, _CONFIGURATION),
-        next_step=_UPDATE_PLATFORM,
+        causes=(*say.BEHIND, say.BIOS_SETTING),
+        next_step=say.UPDATE_PLATFORM,
     ),
     _error(
         0xE029,
@@ -183,7 +164,7 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         "SGX_QL_SGX_ENCLAVE_REPORT_ISVSVN_OUT_OF_DATE",
         who=Who.HELPER_OPERATOR,
         meaning="The enclave's ISVSVN is below what the enclave identity asks for.",
-        causes=("The QE that made the quote is older than Intel's QE identity asks for.",),
+        causes=(say.OLD_QE,),
         next_step="Update the quoting enclaves in the quote helper's image.",
     ),
     _error(
@@ -240,7 +221,7 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         who=Who.NODE_OWNER,
         meaning="The machine's PCK certificate is revoked: its key is known to have leaked.",
         causes=("The certificate stands in Intel's CRL.",),
-        next_step="Do not trust quotes of this machine, and do not override this; use another machine.",
+        next_step=say.TRUST_NOTHING,
     ),
     _error(
         0xE032,
@@ -255,8 +236,8 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         "SGX_QL_TCB_CONFIGURATION_NEEDED",
         who=Who.NODE_OWNER,
         meaning="The TCB is up to date, but the platform's configuration leaves a weakness open.",
-        causes=(_CONFIGURATION,),
-        next_step=_CHANGE_BIOS,
+        causes=(say.BIOS_SETTING,),
+        next_step=say.CHANGE_BIOS,
     ),
     _error(
         0xE034,
@@ -311,16 +292,16 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         "SGX_QL_TCB_SW_HARDENING_NEEDED",
         who=Who.YOU,
         meaning="The TCB is up to date, but the enclave's own code must be hardened.",
-        causes=(_HARDENING,),
-        next_step=_ACCEPT_HARDENING,
+        causes=(say.BEST_POSSIBLE,),
+        next_step=say.HARDEN,
     ),
     _error(
         0xE03D,
         "SGX_QL_TCB_CONFIGURATION_AND_SW_HARDENING_NEEDED",
         who=Who.NODE_OWNER,
         meaning="The TCB is up to date, but configuration and enclave code leave a weakness open.",
-        causes=(_CONFIGURATION, _HARDENING),
-        next_step=f"{_CHANGE_BIOS} {_ACCEPT_HARDENING}",
+        causes=(say.BIOS_SETTING, say.BEST_POSSIBLE),
+        next_step=f"{say.CHANGE_BIOS} {say.HARDEN}",
     ),
     _error(
         0xE050,
@@ -351,8 +332,8 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         "SGX_QL_TDX_MODULE_MISMATCH",
         who=Who.VERIFIER,
         meaning="The TDX module is not the one that Intel's identity describes.",
-        causes=_TD_ONLY,
-        next_step=_NOT_SGX,
+        causes=say.TD_ONLY,
+        next_step=say.CHECK_FOR_SGX,
     ),
     _error(
         0xE061,
@@ -396,98 +377,5 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
         meaning="A signature did not hold during verification.",
         causes=("The quote or the collateral was changed on its way.",),
         next_step="Do not trust this quote; `confcom quote verify` names the step that fails.",
-    ),
-)
-
-RESULT_CODES: tuple[Code, ...] = (
-    _result(
-        0x0000,
-        "SGX_QL_QV_RESULT_OK",
-        who=Who.NOBODY,
-        meaning="The quote is genuine and the platform is up to date.",
-        causes=("Nothing is behind.",),
-        next_step="Compare the identity in the quote (MRENCLAVE, MRSIGNER, report data) with what you expect.",
-    ),
-    _result(
-        0xA001,
-        "SGX_QL_QV_RESULT_CONFIG_NEEDED",
-        who=Who.NODE_OWNER,
-        meaning="The quote is genuine and the TCB up to date, but the platform's configuration leaves a weakness open.",
-        causes=(_CONFIGURATION,),
-        next_step=_CHANGE_BIOS,
-    ),
-    _result(
-        0xA002,
-        "SGX_QL_QV_RESULT_OUT_OF_DATE",
-        who=Who.NODE_OWNER,
-        meaning="The quote is genuine, but the platform's TCB or the QE is out of date.",
-        causes=(*_PLATFORM_BEHIND, "The QE that made the quote is older than Intel's QE identity asks for."),
-        next_step=_UPDATE_PLATFORM,
-    ),
-    _result(
-        0xA003,
-        "SGX_QL_QV_RESULT_OUT_OF_DATE_CONFIG_NEEDED",
-        who=Who.NODE_OWNER,
-        meaning="The quote is genuine, but the TCB is out of date and the configuration leaves a weakness open.",
-        causes=(*_PLATFORM_BEHIND, _CONFIGURATION),
-        next_step=_UPDATE_PLATFORM,
-    ),
-    _result(
-        0xA004,
-        "SGX_QL_QV_RESULT_INVALID_SIGNATURE",
-        who=Who.YOU,
-        meaning="The quote's signature does not hold.",
-        causes=("The quote was changed on its way, cut, or padded in the middle.",),
-        next_step="Do not trust this quote; get a new one and compare how it travels.",
-    ),
-    _result(
-        0xA005,
-        "SGX_QL_QV_RESULT_REVOKED",
-        who=Who.NODE_OWNER,
-        meaning="The platform's key or TCB level is revoked: such keys are known to have leaked.",
-        causes=("The PCK certificate or the TCB level stands as revoked in Intel's collateral.",),
-        next_step="Do not trust quotes of this machine, and do not override this.",
-    ),
-    _result(
-        0xA006,
-        "SGX_QL_QV_RESULT_UNSPECIFIED",
-        who=Who.VERIFIER,
-        meaning="The verifier could not come to a result.",
-        causes=("Collateral or quote could not be read; the error code beside the result says more.",),
-        next_step="Explain the error code of the same call; `confcom quote verify` names each step.",
-    ),
-    _result(
-        0xA007,
-        "SGX_QL_QV_RESULT_SW_HARDENING_NEEDED",
-        who=Who.YOU,
-        meaning="The quote is genuine and the TCB up to date, but the enclave's own code must be hardened.",
-        causes=(_HARDENING,),
-        next_step=_ACCEPT_HARDENING,
-    ),
-    _result(
-        0xA008,
-        "SGX_QL_QV_RESULT_CONFIG_AND_SW_HARDENING_NEEDED",
-        who=Who.NODE_OWNER,
-        meaning=(
-            "The quote is genuine and the TCB up to date, but configuration and enclave code leave a weakness open."
-        ),
-        causes=(_CONFIGURATION, _HARDENING),
-        next_step=f"{_CHANGE_BIOS} {_ACCEPT_HARDENING}",
-    ),
-    _result(
-        0xA009,
-        "SGX_QL_QV_RESULT_TD_RELAUNCH_ADVISED",
-        who=Who.VERIFIER,
-        meaning="The trust domain should be started anew on the updated TDX module.",
-        causes=_TD_ONLY,
-        next_step=_NOT_SGX,
-    ),
-    _result(
-        0xA00A,
-        "SGX_QL_QV_RESULT_TD_RELAUNCH_ADVISED_CONFIG_NEEDED",
-        who=Who.VERIFIER,
-        meaning="The trust domain should be started anew, and the configuration leaves a weakness open.",
-        causes=_TD_ONLY,
-        next_step=_NOT_SGX,
     ),
 )

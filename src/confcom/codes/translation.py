@@ -148,3 +148,32 @@ def client_view(code: int) -> ClientView:
         sgx_status=status,
         dcap_ql={call: quote3_from_sgx_status(status[call]) for call in (_INIT, _SIZE, _QUOTE)},
     )
+
+
+# What the provider library makes of its network layer's code while it fetches a PCK certificate
+# (sgx_ql_get_quote_config); every number that is not here becomes 0xE001.
+_QUOTE3_FROM_QCNL = {
+    0xB002: 0xE002,
+    **dict.fromkeys(range(0xB003, 0xB00D), 0xE019),
+    0xB00D: 0xE046,
+    0xB00E: 0xE003,
+    0xB00F: 0xE011,
+    0xB010: 0xE047,
+    0xB011: 0xE044,
+    0xB012: 0xE049,
+    0xB013: 0xE040,
+}
+
+# The HTTP statuses that the network layer tells apart; every other one becomes 0xB011.
+_QCNL_FROM_HTTP = {403: 0xB003, 404: 0xB00F, 461: 0xB010, 462: 0xB012, 503: 0xB013}
+_QCNL_STATUS_UNEXPECTED = 0xB011
+
+
+def quote3_from_qcnl(number: int) -> int:
+    """The quote3_error_t that Intel's provider library returns for an SGX_QCNL code while it fetches a certificate."""
+    return _QUOTE3_FROM_QCNL.get(number, _QUOTE3_UNEXPECTED)
+
+
+def qcnl_from_http(status: int) -> int:
+    """The SGX_QCNL code that Intel's provider library makes of a certificate service's HTTP error status."""
+    return _QCNL_FROM_HTTP.get(status, _QCNL_STATUS_UNEXPECTED)
