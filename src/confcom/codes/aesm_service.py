@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from confcom.codes import sentences as say
 from confcom.codes.aesm_number import AESM
 from confcom.codes.entry import Code, Family, Who, entry
 
