@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import device_plugin, simulate
+from confcom.cli import device_plugin, quote, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(device_plugin.app)
+app.add_typer(quote.app, name="quote")
 app.add_typer(simulate.app, name="simulate")
 
 
