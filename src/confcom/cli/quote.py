@@ -176,23 +176,31 @@ def _unhex(flag: str, text: str | None) -> bytes | None:
 def _print_verification(document: dict[str, Any]) -> None:
     """The verdict in one line, then identity, TCB, steps, windows and warnings."""
     reasons = document["reasons"]
-    verdict = f"NOT VERIFIED: {reasons[0]}" if reasons else f"VERIFIED: {_what_was_verified(document)}"
-    data.print(Text(verdict, style="bold red" if reasons else "bold green"))
+    data.print(Text(_verdict(document), style="bold red" if reasons else "bold green"))
     for reason in reasons[1:]:
         data.print(Text(f"  and: {reason}"))
     if document["simulated"]:
         data.print(Text(f"  {_SIMULATED}", style="bold yellow"))
-    data.print(_facts("Identity" if not reasons else "Identity as the quote gives it", document["identity"].items()))
-    data.print(_facts("TCB", _tcb_facts(document)))
+    title = "Identity, as the quote gives it" if reasons else "Identity"
+    _print_facts(title, _identity_facts(document["identity"]))
+    _print_facts("TCB", _tcb_facts(document))
     data.print(_steps(document["steps"]))
     data.print(_windows(document["windows"]))
-    for warning in document["warnings"]:
-        data.print(Text(f"warning: {warning}", style="yellow"))
+    _print_warnings(document)
 
 
-def _what_was_verified(document: dict[str, Any]) -> str:
-    identity = document["identity"]
-    return f"enclave {identity['mr_enclave'][:16]}... on a platform that is {document['tcb_status']}"
+def _verdict(document: dict[str, Any]) -> str:
+    simulated = ", SIMULATED" if document["simulated"] else ""
+    if document["reasons"]:
+        return f"NOT VERIFIED{simulated}: {document['reasons'][0]}"
+    mr_enclave = document["identity"]["mr_enclave"]
+    return f"VERIFIED{simulated}: enclave {mr_enclave[:16]}..., platform {document['tcb_status']}"
+
+
+def _identity_facts(identity: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """What nobody set (the KSS fields of most enclaves are zero) takes no line."""
+    always = {"mr_enclave", "mr_signer", "isv_prod_id", "isv_svn", "debug", "report_data"}
+    return ((name, value) for name, value in identity.items() if name in always or str(value).strip("0"))
 
 
 def _tcb_facts(document: dict[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -201,9 +209,9 @@ def _tcb_facts(document: dict[str, Any]) -> Iterable[tuple[str, Any]]:
     for part in ("platform", "qe"):
         if level := tcb[part]:
             yield f"{part} level", f"{level['status']}, of {level['date'][:10]}"
-    yield "advisories", ", ".join(document["advisories"]) or "none"
+    yield "advisories", document["advisories"] or "none"
     numbers = tcb["tcb_info_evaluation_number"], tcb["qe_identity_evaluation_number"]
-    yield "evaluation numbers", "TCB info {}, QE identity {}".format(*(number or "-" for number in numbers))
+    yield "evaluation", "TCB info {}, QE identity {}".format(*(number or "-" for number in numbers))
     yield "fmspc", platform.get("fmspc", "-")
     yield "trusted root", document["root"]
     yield "at", document["at"]
@@ -212,48 +220,16 @@ def _tcb_facts(document: dict[str, Any]) -> Iterable[tuple[str, Any]]:
 def _steps(steps: list[dict[str, Any]]) -> Table:
     table = _table("Steps", "", "step", "", "detail")
     for step in steps:
-        style = "" if step["ok"] else "red"
         cells = (str(step["number"]), step["name"], "ok" if step["ok"] else "NO", step["detail"])
-        table.add_row(*(Text(cell) for cell in cells), style=style)
+        table.add_row(*map(Text, cells), style="" if step["ok"] else "red")
     return table
 
 
 def _windows(windows: list[dict[str, Any]]) -> Table:
-    table = _table("Windows", "part", "from", "until", "")
+    table = _table("Windows", "from", "until", "", "part")
     for window in windows:
-        cells = (window["name"], window["from"], window["until"], "ok" if window["ok"] else "NO")
-        table.add_row(*(Text(cell) for cell in cells), style="" if window["ok"] else "red")
-    return table
-
-
-def _print_inspection(document: dict[str, Any]) -> None:
-    data.print(Text(f"{document['kind']}, {document['size']} bytes; nothing of it is verified", style="bold"))
-    for problem in document["problems"]:
-        data.print(Text(f"problem: {problem}", style="red"))
-    data.print(_facts("Header", document["header"].items()))
-    data.print(_facts("Identity", document["identity"].items()))
-    qe = document["qe"]
-    data.print(
-        _facts("Quoting enclave", ((name, qe[name]) for name in ("mr_enclave", "mr_signer", "isv_prod_id", "isv_svn")))
-    )
-    certification = document["certification_data"]
-    rows = [("type", f"{certification['type']}, {certification['name']}")]
-    rows += [("problem", certification["problem"])] if "problem" in certification else []
-    rows += [
-        ("certificate", f"{part['subject']}, until {part['until']}") for part in certification.get("certificates", ())
-    ]
-    rows += [(name, str(value)) for name, value in (certification.get("platform") or {}).items()]
-    data.print(_facts("Certification data", rows))
-    for warning in document["warnings"]:
-        data.print(Text(f"warning: {warning}", style="yellow"))
-
-
-def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> Table:
-    table = _table(title, "", "")
-    table.show_header = False
-    for name, value in rows:
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        table.add_row(Text(name), Text(shown, overflow="fold"))
+        cells = (window["from"], window["until"], "ok" if window["ok"] else "NO", window["name"])
+        table.add_row(*map(Text, cells), style="" if window["ok"] else "red")
     return table
 
 
@@ -262,3 +238,45 @@ def _table(title: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _print_inspection(document: dict[str, Any]) -> None:
+    data.print(Text(f"{document['kind']}, {document['size']} bytes; nothing of it is verified", style="bold"))
+    for problem in document["problems"]:
+        data.print(Text(f"problem: {problem}", style="red"))
+    _print_facts("Header", document["header"].items())
+    _print_facts("Identity", _identity_facts(document["identity"]))
+    _print_facts("Quoting enclave", _identity_facts(document["qe"]))
+    _print_facts("Certification data", _certification_facts(document["certification_data"]))
+    _print_warnings(document)
+
+
+def _certification_facts(certification: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    yield "type", f"{certification['type']}, {certification['name']}"
+    if "problem" in certification:
+        yield "problem", certification["problem"]
+    for part in certification.get("certificates", ()):
+        yield "certificate", f"{part['subject']}, until {part['until']}"
+    yield from (certification.get("platform") or {}).items()
+
+
+def _print_warnings(document: dict[str, Any]) -> None:
+    for warning in document["warnings"]:
+        data.print(Text(f"warning: {warning}", style="yellow"))
+
+
+def _print_facts(title: str, facts: Iterable[tuple[str, Any]]) -> None:
+    """A line each and never folded, so that a measurement can be copied whole."""
+    data.print(Text(title, style="bold"))
+    for name, value in facts:
+        data.print(Text(f"  {name:<16} {_shown(value)}"))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items())
+    return "-" if value is None else str(value)
