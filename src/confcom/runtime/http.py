@@ -44,7 +44,7 @@ class Answer:
         return cls(body=b"ok\n") if problem is None else cls(body=f"{problem}\n".encode(), status=503)
 
 
-Route = Callable[[], Answer]
+Route = Callable[[], Answer | Awaitable[Answer]]
 
 
 class HTTPPort:
@@ -59,6 +59,8 @@ class HTTPPort:
             access_log=False,
             lifespan="off",
             http="h11",
+            interface="asgi3",
+            proxy_headers=False,
             ws="none",
             limit_concurrency=MAX_CONCURRENT_REQUESTS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -91,7 +93,7 @@ class HTTPPort:
         del receive
         if scope["type"] != "http":
             return
-        answer = self._answer(scope["method"], scope["path"])
+        answer = await self._answer(scope["method"], scope["path"])
         headers = [
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
@@ -100,14 +102,15 @@ class HTTPPort:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    def _answer(self, method: str, path: str) -> Answer:
+    async def _answer(self, method: str, path: str) -> Answer:
         route = self._routes.get(path)
         if route is None:
             return Answer(body=b"not found; known: " + " ".join(sorted(self._routes)).encode() + b"\n", status=404)
         if method not in ("GET", "HEAD"):
             return Answer(body=b"only GET and HEAD\n", status=405)
         try:
-            return route()
+            answer = route()
+            return answer if isinstance(answer, Answer) else await answer
         except Exception:
             logger.exception("HTTP route %s failed", path)
             return Answer(body=b"internal error, see the log\n", status=500)

@@ -49,3 +49,56 @@ class DevicePluginStatus(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[ResourceStatus, ...]
     freeze_seconds: float
     advice: tuple[str, ...]
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One quoting worker: whether it has its key, and what it holds and has done."""
+
+    index: int
+    pid: int
+    ready: bool
+    jobs: int
+    served: int
+
+
+class LastCause(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a backend last answered with an AESM code."""
+
+    code: int
+    name: str
+    cause: str
+    at: str
+
+
+class QuoteHelperStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`/status` of the quote helper.
+
+    `role` is `serving` where this helper's socket stands at the shared path, else `standby`. `condition` says whether
+    the helper's own quote was verified, and against what. Dates are those of the certificates in its quotes.
+    """
+
+    version: int
+    program: Literal["sgx-quote-helper"]
+    confcom: str
+    generation: int
+    role: Literal["serving", "standby"]
+    ready: bool
+    problem: str | None
+    backend: str
+    simulated: bool
+    socket: str
+    slots: tuple[str, ...]
+    key_id: str
+    pub_key_id: str | None
+    quote_size: int | None
+    qe_svn: int | None
+    pce_svn: int | None
+    workers: tuple[WorkerStatus, ...]
+    worker_restarts: int
+    queued: int
+    connections: int
+    take_overs: int
+    last_causes: tuple[LastCause, ...]
+    last_check: str | None
+    certificates: dict[str, str]
+    condition: Condition

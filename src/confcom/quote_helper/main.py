@@ -1,0 +1,245 @@
+"""The quote helper's object graph and life: this is what `python -m confcom.quote_helper` runs."""
+
+import asyncio
+import base64
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from confcom import __version__, codes
+from confcom.aesm.flows import DEFAULT_SOCKET
+from confcom.errors import ConfcomError, SettingsError
+from confcom.platform.slots import slot_ids, slot_socket
+from confcom.quote_helper.front import Front
+from confcom.quote_helper.listeners import REQUEST_SECONDS
+from confcom.quote_helper.metrics import exposition
+from confcom.quote_helper.seats import LOOK_SECONDS, Seat, Seats
+from confcom.quote_helper.settings import QuoteHelperSettings
+from confcom.quote_helper.succession import Registry, default_state_dir
+from confcom.quoting.backends import BackendSettings
+from confcom.quoting.check import CheckOutcome
+from confcom.quoting.hop import Operation
+from confcom.runtime.daemon import Daemon, run
+from confcom.runtime.http import Answer, HTTPPort, Route
+from confcom.runtime.logs import configure, event
+from confcom.runtime.status import STATUS_VERSION, Condition, LastCause, QuoteHelperStatus, WorkerStatus
+from confcom.settings import load
+from confcom.sgx import DEFAULT_KEY_ID
+
+logger = logging.getLogger(__name__)
+
+PROGRAM: Final = "sgx-quote-helper"
+SOCKET_NAME = Path(DEFAULT_SOCKET).name
+# The helper's own quote is made and verified this often, and soon again after one that failed.
+CHECK_SECONDS = 300.0
+CHECK_AGAIN_SECONDS = 10.0
+# A ready helper stays ready for fewer failed checks than this in a row.
+PASSING_FAULTS = 3
+# After SIGTERM: time for a standby to take the paths, then for the requests that were accepted.
+HAND_OVER_SECONDS = 3.0
+DRAIN_SECONDS = REQUEST_SECONDS + 1.0
+SECOND_PORT = 9412
+
+
+class QuoteHelper:
+    """One helper: front, seats, HTTP port, and what is known about its own quotes."""
+
+    def __init__(self, settings: QuoteHelperSettings, backend: BackendSettings, state_dir: Path) -> None:
+        self.settings = settings
+        self.backend = backend
+        self.front = Front(backend, settings.workers, hang_seconds=settings.hang_seconds)
+        self.registry = Registry(state_dir, settings.generation, time.time())
+        shared = Seat(settings.socket_dir / SOCKET_NAME, "shared", "shared")
+        slots = [Seat(slot_socket(settings.slots_dir, name), name, "slot") for name in slot_ids(settings.slots)]
+        linger = asyncio.get_running_loop().call_later
+        self.seats = Seats([shared, *slots], self.registry, self.front.listeners, linger)
+        self.outcome: CheckOutcome | None = None
+        self.checked_at: float | None = None
+        self._condition_since = time.time()
+        self._was_ready = False
+        self._failures = 0
+
+    async def live(self, daemon: Daemon) -> None:
+        """Serves until the daemon stops, then answers what was accepted."""
+        self.seats.prepare()
+        self.front.start()
+        self.seats.look(ready=False)
+        daemon.start("seats", self._look_after_seats())
+        daemon.start("self-check", self._check_for_ever())
+        port = self._open_port()
+        daemon.start("http-port", port.serve())
+        try:
+            await daemon.stopping.wait()
+            await self._leave()
+        finally:
+            port.stop()
+            self.seats.close()
+            self.registry.close()
+            await self.front.close()
+
+    async def _look_after_seats(self) -> None:
+        while True:
+            self.seats.look(ready=self.problem() is None)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _leave(self) -> None:
+        if self.seats.leave():
+            deadline = time.monotonic() + HAND_OVER_SECONDS
+            while self.seats.serving and time.monotonic() < deadline:
+                await asyncio.sleep(LOOK_SECONDS / 5)
+        self.seats.close()
+        if not await self.front.drained(time.monotonic() + DRAIN_SECONDS):
+            event(logger, logging.ERROR, "requests were not answered in time", left=self.front.listeners.waiting)
+
+    # --- the helper's own quote ---------------------------------------------------------------------------------------
+
+    async def _check_for_ever(self) -> None:
+        while True:
+            await self.front.key_seen.wait()
+            outcome = await self._check()
+            changed = self.outcome is None or outcome.reason != self.outcome.reason
+            if changed:
+                self._condition_since = time.time()
+                event(logger, logging.INFO, "self-check", reason=outcome.reason, detail=outcome.message)
+            self.outcome, self.checked_at = outcome, time.time()
+            self._failures = 0 if outcome.quoting is None else self._failures + 1
+            self._was_ready = self._was_ready or outcome.quoting is None
+            await asyncio.sleep(CHECK_SECONDS if outcome.quoting is None else CHECK_AGAIN_SECONDS)
+
+    async def _check(self) -> CheckOutcome:
+        try:
+            code, payload = await self.front.pool.ask(Operation.CHECK)
+        except TimeoutError:
+            return _failed_check("the self-check was not answered in time")
+        if code:
+            return _failed_check(payload.decode(errors="replace"))
+        return msgspec.json.decode(payload, type=CheckOutcome)
+
+    def problem(self) -> str | None:
+        """Why this helper is not ready, or None.
+
+        Standby is ready, and so is a helper that was ready and whose checks have failed a few times: during an
+        update the cluster kills an old pod at once that is not.
+        """
+        if self.outcome is None:
+            last = next(iter(self.front.last_causes.values()), None)
+            return "the first quote of its own is not made yet" + (f": {last[0]}" if last else "")
+        return self.outcome.quoting if not self._was_ready or self._failures >= PASSING_FAULTS else None
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    def _open_port(self) -> HTTPPort:
+        wanted = self.settings.http_port
+        routes: dict[str, Route] = {
+            "/livez": lambda: Answer(body=b"ok\n"),
+            "/readyz": lambda: Answer.verdict(self.problem()),
+            "/status": lambda: Answer.json(self.status()),
+            "/metrics": lambda: Answer(body=exposition(self), content_type="text/plain; version=0.0.4; charset=utf-8"),
+            "/simulation/root.pem": lambda: self._endorsement(b"root", "application/x-pem-file"),
+            "/simulation/collateral.json": lambda: self._endorsement(b"collateral", "application/json"),
+        }
+        return HTTPPort(routes, self.settings.http_address, (wanted, SECOND_PORT) if wanted == 9411 else (wanted,))
+
+    async def _endorsement(self, what: bytes, content_type: str) -> Answer:
+        """What a verifier of simulated quotes needs; a worker signs it anew."""
+        if self.backend.kind != "simulation":
+            return Answer(body=b"this helper's quotes are of hardware\n", status=404)
+        code, payload = await self.front.pool.ask(Operation.SIMULATION, what)
+        return Answer(body=payload + b"\n", status=503) if code else Answer(body=payload, content_type=content_type)
+
+    def status(self) -> QuoteHelperStatus:
+        """What `/status` says."""
+        front, outcome = self.front, self.outcome
+        key = front.key
+        problem = self.problem()
+        return QuoteHelperStatus(
+            version=STATUS_VERSION,
+            program=PROGRAM,
+            confcom=__version__,
+            generation=self.settings.generation,
+            role="serving" if self.seats.serving else "standby",
+            ready=problem is None,
+            problem=problem,
+            backend=self.backend.kind,
+            simulated=self.backend.kind == "simulation",
+            socket=str(self.seats.seats[0].path),
+            slots=tuple(seat.name for seat in self.seats.seats[1:] if seat.origin is not None),
+            key_id=base64.b64encode(DEFAULT_KEY_ID.base()).decode(),
+            pub_key_id=key.pub_key_id.hex() if key else None,
+            quote_size=key.quote_size if key else None,
+            qe_svn=outcome.qe_svn if outcome else None,
+            pce_svn=outcome.pce_svn if outcome else None,
+            workers=tuple(
+                WorkerStatus(
+                    index=w.index, pid=w.process.pid, ready=w.key is not None, jobs=len(w.jobs), served=w.served
+                )
+                for w in front.pool.workers
+            ),
+            worker_restarts=front.pool.restarts,
+            queued=len(front.ring),
+            connections=len(front.listeners.clients),
+            take_overs=self.seats.take_overs,
+            last_causes=tuple(
+                LastCause(code=code, name=codes.aesm(code).name, cause=cause, at=_rfc3339(at))
+                for code, (cause, at) in sorted(front.last_causes.items())
+            ),
+            last_check=_rfc3339(self.checked_at) if self.checked_at else None,
+            certificates=outcome.certificates if outcome else {},
+            condition=self._condition(),
+        )
+
+    def _condition(self) -> Condition:
+        outcome = self.outcome
+        return Condition(
+            type="Verified",
+            status=outcome is not None and outcome.verified,
+            reason=outcome.reason if outcome else "NotYetChecked",
+            message=outcome.message if outcome else "the first quote of its own is not made yet",
+            since=_rfc3339(self._condition_since),
+        )
+
+
+def _choose_backend(settings: QuoteHelperSettings) -> BackendSettings:
+    if settings.simulated_platform is None:
+        raise SettingsError(
+            "--simulated-platform: name the folder of a simulated platform; quotes of hardware are not made yet"
+        )
+    return BackendSettings(
+        kind="simulation",
+        simulated_platform=str(settings.simulated_platform),
+        quote_cost=settings.quote_cost,
+        quote_wait=settings.quote_wait,
+        log_format=settings.log_format,
+    )
+
+
+def _failed_check(problem: str) -> CheckOutcome:
+    return CheckOutcome(quoting=problem, verified=False, reason="NotVerified", message=problem)
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def main() -> int:
+    """The daemon. Exit 0 after an orderly stop, 2 for a wrong setting, 3 where something outside failed."""
+    try:
+        settings = load(QuoteHelperSettings, sys.argv[1:], os.environ, program="confcom quote-helper")
+        configure(settings.log_format, PROGRAM)
+        backend = _choose_backend(settings)
+
+        async def serve(daemon: Daemon) -> int:
+            state_dir = settings.state_dir or default_state_dir(dict(os.environ))
+            await QuoteHelper(settings, backend, state_dir).live(daemon)
+            return 0
+
+        return run(serve)
+    except ConfcomError as error:
+        sys.stderr.write(f"confcom quote-helper: {error}\n")
+        return error.exit_code

@@ -1,0 +1,39 @@
+"""The quote helper's settings; `confcom.settings` turns them into flags, variables and a file's keys."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The SGX quote helper: quotes for every enclave application of this node, over AESM."""
+
+    socket_dir: Annotated[Path, Meta(description="folder of aesm.socket, which clients mount")] = Path("/var/run/aesmd")
+    simulated_platform: Annotated[
+        Path | None, Meta(description="make quotes of the simulated platform in this folder, not of hardware")
+    ] = None
+    workers: Annotated[int, Meta(ge=1, le=64, description="quoting processes, each with its own QE and PCE")] = 1
+    hang_seconds: Annotated[
+        float, Meta(gt=0, le=14, description="a worker that is silent for so long over a request is replaced")
+    ] = 6.0
+    quote_cost: Annotated[
+        float, Meta(ge=0, le=10_000, description="simulation: CPU that each quote burns, in milliseconds")
+    ] = 0.0
+    quote_wait: Annotated[
+        float, Meta(ge=0, le=60_000, description="simulation: time that each quote sleeps, in milliseconds")
+    ] = 0.0
+    state_dir: Annotated[
+        Path | None, Meta(description="private folder shared by the helpers of a node: who serves is recorded there")
+    ] = None
+    http_address: Annotated[str, Meta(description="address of the HTTP port")] = "127.0.0.1"
+    http_port: Annotated[
+        int, Meta(ge=0, le=65535, description="HTTP port, and the next one where it is taken; 0 for any free one")
+    ] = 9411
+    slots: Annotated[int, Meta(ge=0, le=1024, description="quote slots, each with a socket of its own")] = 0
+    slots_dir: Annotated[Path, Meta(description="folder of the slots' folders")] = Path("/run/confcom/slots")
+    generation: Annotated[
+        int, Meta(ge=0, description="which of several helpers on a node is the newest: pod-template-generation")
+    ] = 0
+    log_format: Annotated[Literal["text", "json"], Meta(description="text or json")] = "text"

@@ -1,0 +1,152 @@
+"""Who serves a socket path when several helpers live on a node, as during every update.
+
+Each helper registers in a private folder by a file on which it holds a lock for life, so the dead are told from the
+living without pids, which mean nothing across containers. Generations are compared between the living only. The
+decision itself is a pure function; it is taken under one lock, by one helper at a time.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from confcom.errors import PlatformError
+
+# A helper that should take a dead path, and does not within this time, hangs; then any other may.
+PATIENCE_SECONDS = 1.0
+# More registrations than this are not helpers of one node.
+MAX_HELPERS = 64
+MAX_FILE_BYTES = 256 * 1024
+
+_MUTEX = "mutex"
+_HELPER_PREFIX = "helper-"
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What one living helper tells the others.
+
+    `sockets` maps each path that it serves to the device and inode of its socket there.
+    """
+
+    name: str
+    generation: int
+    started: float
+    ready: bool = False
+    leaving: bool = False
+    sockets: dict[str, tuple[int, int]] = {}
+
+
+class Move(Enum):
+    """What a helper does about a path."""
+
+    KEEP = "keep serving"
+    TAKE = "take the path"
+    STAND_BY = "stand by"
+
+
+def decide(
+    me: Registration, others: list[Registration], path: str, inode: tuple[int, int] | None, dead_seconds: float
+) -> Move:
+    """What to do about `path`, whose socket is `inode` (None: nothing is there), dead for so long.
+
+    A path is dead when no living, registered helper serves it: tenants may rename files of their own over it.
+    """
+    if inode is not None and me.sockets.get(path) == inode:
+        return Move.KEEP
+    owner = next((other for other in others if inode is not None and other.sockets.get(path) == inode), None)
+    if owner is not None:
+        may_replace = me.generation > owner.generation or (owner.leaving and not me.leaving)
+        return Move.TAKE if me.ready and may_replace else Move.STAND_BY
+    if me.leaving:
+        return Move.STAND_BY
+    best = max([me, *others], key=lambda h: (not h.leaving, h.ready, h.generation, -h.started))
+    return Move.TAKE if best is me or dead_seconds >= PATIENCE_SECONDS else Move.STAND_BY
+
+
+class Registry:
+    """The private folder: this helper's own registration, and the others'."""
+
+    def __init__(self, folder: Path, generation: int, started: float) -> None:
+        """Makes the folder (mode 0700) and registers.
+
+        Raises:
+            PlatformError: the folder cannot be made or written.
+        """
+        self._folder = folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._mutex = (folder / _MUTEX).open("ab")
+        except OSError as error:
+            raise PlatformError(f"--state-dir {folder}: cannot be written: {error.strerror}; name another") from error
+        self.me = Registration(name=f"{_HELPER_PREFIX}{secrets.token_hex(8)}", generation=generation, started=started)
+        with self.locked():
+            self._file = (folder / self.me.name).open("w+b")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._write()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder's lock; whoever has it does nothing slow."""
+        fcntl.flock(self._mutex, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._mutex, fcntl.LOCK_UN)
+
+    def update(self, **changes: object) -> None:
+        """Changes this helper's registration; the caller holds the lock."""
+        changed = msgspec.structs.replace(self.me, **changes)
+        if changed != self.me:
+            self.me = changed
+            self._write()
+
+    def others(self) -> list[Registration]:
+        """The other helpers that live; what the dead have left is removed. The caller holds the lock."""
+        found = []
+        for path in sorted(self._folder.glob(f"{_HELPER_PREFIX}*"))[:MAX_HELPERS]:
+            if path.name == self.me.name:
+                continue
+            with contextlib.suppress(OSError, msgspec.DecodeError), path.open("rb") as file:
+                if _is_free(file):
+                    path.unlink()
+                    continue
+                found.append(msgspec.json.decode(file.read(MAX_FILE_BYTES), type=Registration))
+        return found
+
+    def close(self) -> None:
+        """Ends the registration."""
+        with contextlib.suppress(OSError), self.locked():
+            (self._folder / self.me.name).unlink()
+        self._file.close()
+        self._mutex.close()
+
+    def _write(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(msgspec.json.encode(self.me))
+        self._file.flush()
+
+
+def _is_free(file: BinaryIO) -> bool:
+    """Whether nobody holds the lock of a registration: its helper is dead."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def default_state_dir(environment: dict[str, str]) -> Path:
+    """/var/lib/confcom, or the user's state folder where that cannot be written."""
+    system = Path("/var/lib/confcom")
+    nearest = next(path for path in (system, *system.parents) if path.exists())
+    if os.access(nearest, os.W_OK):
+        return system
+    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "/tmp")) / ".local/state")  # noqa: S108
+    return Path(base) / "confcom"

@@ -1,0 +1,48 @@
+"""The seam between the quote helper and whatever makes quotes."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyReport:
+    """What a backend tells about its key once it is made and certified.
+
+    Attributes:
+        target_info: the QE's TARGETINFO, 512 bytes.
+        pub_key_id: SHA-256(attestation public key || auth data), 32 bytes.
+        quote_size: bytes of a quote without padding; it changes with the certificate chain.
+    """
+
+    target_info: bytes
+    pub_key_id: bytes
+    quote_size: int
+
+
+class QuotingBackend(Protocol):
+    """One QE and PCE, used by one thread of one process.
+
+    Every method raises `QuotingError` with the AESM code that lets the client act.
+    """
+
+    name: str
+
+    def init_quote(self, *, refresh: bool) -> KeyReport:
+        """Makes the attestation key ready, and with `refresh` certifies it anew."""
+        ...
+
+    def get_quote_size(self) -> int:
+        """Bytes of a quote without padding."""
+        ...
+
+    def get_quote(self, report: bytes, att_key_id: bytes, qe_report_info: bytes | None) -> tuple[bytes, bytes | None]:
+        """The quote of a 432-byte REPORT, unpadded, and qe_report_info (960 bytes) filled in if it was given."""
+        ...
+
+
+class ProbeEnclave(Protocol):
+    """An enclave of our own on this node, whose quote shows that quoting works."""
+
+    def report(self, target_info: bytes, report_data: bytes) -> bytes:
+        """Its REPORT (432 bytes) for the QE of `target_info`, with these 64 bytes of report data."""
+        ...

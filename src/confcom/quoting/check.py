@@ -1,0 +1,89 @@
+"""The helper's self-check: a quote of a probe enclave, made and verified inside a worker.
+
+Quoting itself decides the helper's readiness: the quote's own signature, the binding of its key, the QE report and its
+signature. Whether the quote also verifies against collateral is a condition beside it, because missing or expired
+collateral must never take a working helper out of service.
+"""
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from confcom.quote.result import Verification
+    from confcom.simulation.platform import SimulatedPlatform
+
+# Steps of the verification that show that quoting works: format, certification data, QE report signature, binding,
+# quote signature (docs/reference/verification.md).
+QUOTING_STEPS = frozenset((1, 2, 9, 11, 12))
+
+
+class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one self-check.
+
+    Attributes:
+        quoting: None if the probe's quote holds (signature, key, QE report), else why not. This decides readiness.
+        verified: whether the quote was verified down to the root against collateral.
+        reason: one word for the condition.
+        message: the same in a sentence.
+        tcb_status: the platform's TCB status, where it was verified.
+        qe_svn: ISVSVN of the QE, from the quote.
+        pce_svn: the platform's PCESVN, from the quote.
+        certificates: ends of validity by what they belong to, RFC 3339.
+    """
+
+    quoting: str | None
+    verified: bool
+    reason: Literal["Verified", "NotVerified", "NoCollateral", "NoProbe"]
+    message: str
+    tcb_status: str | None = None
+    qe_svn: int | None = None
+    pce_svn: int | None = None
+    certificates: dict[str, str] = {}
+
+
+def check_simulated(platform: "SimulatedPlatform") -> CheckOutcome:
+    """Quotes a simulated probe enclave and verifies it with the platform's own root and fresh collateral."""
+    # X.509 costs megabytes and a tenth of a second: a worker loads it for its first check, not to serve.
+    from confcom.quote.collateral import Collateral  # noqa: PLC0415
+    from confcom.quote.roots import TrustRoot  # noqa: PLC0415
+    from confcom.quote.verification import examine  # noqa: PLC0415
+    from confcom.sgx import DEFAULT_KEY_ID, Quote  # noqa: PLC0415
+    from confcom.simulation.reports import make_report  # noqa: PLC0415
+
+    report_data = secrets.token_bytes(64)
+    report = make_report(platform.target_info(), report_data=report_data)
+    quote, _ = platform.get_quote(report.to_bytes(), DEFAULT_KEY_ID.to_bytes())
+    now = datetime.now(UTC)
+    collateral = Collateral.from_json(msgspec.json.encode(platform.collateral(now)))
+    found = examine(quote, collateral, TrustRoot.from_bytes(platform.root_pem), now)
+    outcome = judge(found)
+    if Quote.from_bytes(quote).report.report_data != report_data:
+        return msgspec.structs.replace(outcome, quoting="the quote does not carry the probe's report data")
+    return outcome
+
+
+def judge(found: "Verification") -> CheckOutcome:
+    """What a verification of the probe's quote means for the helper."""
+    broken = [f"{step.name}: {step.detail}" for step in found.steps if step.number in QUOTING_STEPS and not step.ok]
+    status = str(found.tcb_status) if found.tcb_status else None
+    if found.verdict:
+        message = f"the helper's own quote was verified against {found.root_name}; the TCB is {status}"
+    else:
+        message = "; ".join(found.reasons)
+    return CheckOutcome(
+        quoting="; ".join(broken) or None,
+        verified=found.verdict,
+        reason="Verified" if found.verdict else "NotVerified",
+        message=message,
+        tcb_status=status,
+        qe_svn=found.header.qe_svn if found.header else None,
+        pce_svn=found.header.pce_svn if found.header else None,
+        certificates={window.name: _rfc3339(window.end) for window in found.windows},
+    )
+
+
+def _rfc3339(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
