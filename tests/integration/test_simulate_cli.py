@@ -77,6 +77,12 @@ def test_platform_is_shown_again_unchanged(folder):
     assert shown[0].stderr.decode() == f"Trust {folder}/root.pem in trials only: it proves nothing about hardware.\n"
 
 
+def test_folders_may_have_any_name(tmp_path, capsys):
+    folder = tmp_path / "[bold]:smile: machine"
+    assert main(["simulate", "platform", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(f"folder         {folder}\n")
+
+
 def test_collateral_goes_to_standard_output(folder):
     done = confcom("simulate", "collateral", "--simulated-platform", folder, "-o", "-")
     assert done.returncode == 0

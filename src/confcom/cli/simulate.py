@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
+from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, write_output
 from confcom.codes import TCBStatus
 from confcom.errors import InputError, SGXFormatError
 from confcom.sgx.report import FLAG_DEBUG, FLAG_INITTED, FLAG_MODE64BIT, Attributes, TargetInfo
@@ -41,8 +41,8 @@ def platform(
         print_json(facts)
         return
     for name, value in facts.items():
-        data.print(f"{name:<14} {value}")
-    talk.print(f"Trust {facts['root']} in trials only: it proves nothing about hardware.")
+        typer.echo(f"{name:<14} {value}")
+    typer.echo(f"Trust {facts['root']} in trials only: it proves nothing about hardware.", err=True)
 
 
 def _facts(machine: SimulatedPlatform) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _report_data(text: str) -> bytes:
     if len(given) > _REPORT_DATA_SIZE:
         raise InputError(f"--report-data: has {len(given)} bytes; a report takes {_REPORT_DATA_SIZE}")
     if text and len(given) < _REPORT_DATA_SIZE:
-        talk.print(f"--report-data: {len(given)} bytes, padded with zeros to {_REPORT_DATA_SIZE}")
+        typer.echo(f"--report-data: {len(given)} bytes, padded with zeros to {_REPORT_DATA_SIZE}", err=True)
     return given.ljust(_REPORT_DATA_SIZE, b"\0")
 
 
