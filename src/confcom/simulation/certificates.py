@@ -1,8 +1,8 @@
 """The PCK chain, the TCB signer and the CRLs of a simulated platform, shaped as Intel's.
 
-Source: Intel's PCK Certificate and CRL Profile Specification. All verifiers known to us take them, given the root. What they insist on: the words in the common names; AKI, CRLDP,
-SKI, KU and BC in every certificate, the root included; the SGX extension not critical and with exact ASN.1 types; a
-CRL number and an AKI in every CRL.
+Source: Intel's PCK Certificate and CRL Profile Specification. All verifiers known to us take them, given the root.
+What they insist on: the words in the common names; AKI, CRLDP, SKI, KU and BC in every certificate, the root included;
+the SGX extension not critical and with exact ASN.1 types; a CRL number and an AKI in every CRL.
 """
 
 from collections.abc import Callable, Iterable, Mapping
