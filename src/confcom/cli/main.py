@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import device_plugin, quote, simulate
+from confcom.cli import daemons, demo, explain, quote_requests, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -17,8 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(device_plugin.app)
-app.add_typer(quote.app, name="quote")
+app.command("demo")(demo.demo)
+app.add_typer(daemons.app)
+app.command("explain")(explain.explain)
+app.add_typer(quote_requests.quote_app, name="quote")
 app.add_typer(simulate.app, name="simulate")
 
 
