@@ -81,17 +81,17 @@ def _show(code: Code) -> None:
     title = Text(code.label, style="bold")
     if code.name != code.label:
         title.append(f"  {code.name}")
-    title.append(f"  ({code.family.heading})", style="dim")
     body = Table.grid(padding=(0, 1))
     body.add_column(no_wrap=True, style="dim")
     body.add_column()
+    body.add_row("  family", Text(code.family.heading))
     body.add_row("  meaning", Text(code.meaning))
     for position, cause in enumerate(code.causes):
         body.add_row("" if position else "  causes", Text(f"- {cause}"))
     body.add_row("  next step", Text(code.next_step))
     body.add_row("  who acts", Text(code.who.value))
     for position, (relation, others) in enumerate(_grouped(code).items()):
-        body.add_row("" if position else "  see also", Text(f"{relation} {', '.join(others)}"))
+        body.add_row("" if position else "  see also", Text(f"{relation}: {', '.join(others)}"))
     data.print(title, soft_wrap=False)
     data.print(body, soft_wrap=False)
     data.print()

@@ -78,8 +78,8 @@ class Code:
     @property
     def sentence(self) -> str:
         """Label, name, meaning and next step in one line, for errors and logs."""
-        # The name of an unknown code says its number already.
-        named = self.name if self.number is None or str(self.number) in self.name else f"{self.label} {self.name}"
+        # An unknown code says its number in its name.
+        named = self.name if self.number is None or self.name.startswith("unknown ") else f"{self.label} {self.name}"
         return f"{named}: {self.meaning} {self.next_step}"
 
 

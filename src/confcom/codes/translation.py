@@ -49,12 +49,18 @@ _OURS = {
 }
 
 _QUOTE3_BASE = 0xE000
-_AESM_FROM_QUOTE3 = {0: AESM.SUCCESS} | {_QUOTE3_BASE + low: code for low, code in (_INTEL | _OURS).items()}
+_INTEL_AESM = {0: AESM.SUCCESS} | {_QUOTE3_BASE + low: code for low, code in _INTEL.items()}
+_OUR_AESM = _INTEL_AESM | {_QUOTE3_BASE + low: code for low, code in _OURS.items()}
 
 
 def aesm_from_quote3(number: int) -> AESM:
     """The AESM code that this quote helper answers where the quote library returned `number` (quote3_error_t)."""
-    return _AESM_FROM_QUOTE3.get(number, AESM.UNEXPECTED)
+    return _OUR_AESM.get(number, AESM.UNEXPECTED)
+
+
+def intel_aesm_from_quote3(number: int) -> AESM:
+    """The AESM code that Intel's own aesmd answers where the quote library returned `number` (quote3_error_t)."""
+    return _INTEL_AESM.get(number, AESM.UNEXPECTED)
 
 
 class AESMCall(enum.StrEnum):
@@ -70,7 +76,7 @@ class AESMCall(enum.StrEnum):
 
 _SIX = tuple(AESMCall)
 _SELECT, _INIT, _SIZE, _QUOTE, _NUM, _IDS = _SIX
-_SGX_UNEXPECTED = 0x1
+SGX_UNEXPECTED = 0x1
 
 # AESM to sgx_status_t: the value, and the calls that give it; the other calls give SGX_ERROR_UNEXPECTED.
 # Measured with libsgx_quote_ex for every code from 0 to 51.
@@ -116,12 +122,12 @@ _QUOTE3_FROM_SGX_STATUS = {
     0x8003: 0xE00F,
     0x8005: 0xE011,
 }
-_QUOTE3_UNEXPECTED = 0xE001
+QUOTE3_UNEXPECTED = 0xE001
 
 
 def quote3_from_sgx_status(status: int) -> int:
     """The quote3_error_t that libsgx_dcap_ql returns where libsgx_quote_ex gave it `status` (out-of-process)."""
-    return _QUOTE3_FROM_SGX_STATUS.get(status, _QUOTE3_UNEXPECTED)
+    return _QUOTE3_FROM_SGX_STATUS.get(status, QUOTE3_UNEXPECTED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,8 +148,8 @@ def client_view(code: int) -> ClientView:
 
     Source: measured with libsgx_quote_ex and libsgx_dcap_ql for every code from 0 to 51.
     """
-    value, calls = _SGX_STATUS.get(code, (_SGX_UNEXPECTED, _SIX))
-    status = {call: value if call in calls else _SGX_UNEXPECTED for call in _SIX}
+    value, calls = _SGX_STATUS.get(code, (SGX_UNEXPECTED, _SIX))
+    status = {call: value if call in calls else SGX_UNEXPECTED for call in _SIX}
     return ClientView(
         sgx_status=status,
         dcap_ql={call: quote3_from_sgx_status(status[call]) for call in (_INIT, _SIZE, _QUOTE)},
@@ -171,9 +177,21 @@ _QCNL_STATUS_UNEXPECTED = 0xB011
 
 def quote3_from_qcnl(number: int) -> int:
     """The quote3_error_t that Intel's provider library returns for an SGX_QCNL code while it fetches a certificate."""
-    return _QUOTE3_FROM_QCNL.get(number, _QUOTE3_UNEXPECTED)
+    return _QUOTE3_FROM_QCNL.get(number, QUOTE3_UNEXPECTED)
 
 
 def qcnl_from_http(status: int) -> int:
     """The SGX_QCNL code that Intel's provider library makes of a certificate service's HTTP error status."""
     return _QCNL_FROM_HTTP.get(status, _QCNL_STATUS_UNEXPECTED)
+
+
+# libcurl's errors (`curl.h`) as the provider library's network layer tells them apart; the rest become 0xB003.
+_QCNL_FROM_CURL = {5: 0xB004, 6: 0xB005, 7: 0xB006, 23: 0xB008, 28: 0xB009, 35: 0xB00A, 48: 0xB00B}
+# The provider library turns this one straight into 0xE065 (root CA untrusted).
+CURL_PEER_FAILED_VERIFICATION = 60
+_QCNL_NETWORK_ERROR = 0xB003
+
+
+def qcnl_from_curl(error: int) -> int:
+    """The SGX_QCNL code that Intel's provider library makes of a libcurl error number."""
+    return _QCNL_FROM_CURL.get(error, _QCNL_NETWORK_ERROR)
