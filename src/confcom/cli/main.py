@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import daemons, demo, explain, quote_requests, simulate
+from confcom.cli import daemons, demo, explain, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -20,7 +20,9 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.add_typer(daemons.app)
 app.command("explain")(explain.explain)
-app.add_typer(quote_requests.quote_app, name="quote")
+quote.app.command("target-info")(quote_requests.target_info)
+quote.app.command("get")(quote_requests.get)
+app.add_typer(quote.app, name="quote")
 app.add_typer(simulate.app, name="simulate")
 
 

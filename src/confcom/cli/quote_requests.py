@@ -8,7 +8,6 @@ import typer
 from confcom.aesm import DEFAULT_SOCKET, Client
 from confcom.aesm.client import DEFAULT_TIMEOUT_SECONDS
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
-from confcom.cli.quote import app as quote_app
 from confcom.errors import InputError
 from confcom.sgx import Report
 from confcom.simulation.reports import make_report
@@ -20,7 +19,6 @@ _TimeoutOption = Annotated[
 _OutOption = Annotated[str, typer.Option("-o", "--out", metavar="FILE|-", help="Where the bytes are written.")]
 
 
-@quote_app.command("target-info")
 def target_info(
     out: _OutOption,
     socket: _SocketOption = DEFAULT_SOCKET,
@@ -38,7 +36,6 @@ def target_info(
     _tell(output, facts, f"{out}: TARGETINFO of the QE {facts['mr_enclave']}", out)
 
 
-@quote_app.command()
 def get(
     *,
     out: _OutOption,

@@ -11,8 +11,7 @@ from confcom.codes import AESM
 from confcom.quote_helper import service
 from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Client, Listeners
 from confcom.quote_helper.ring import Ring
-from confcom.quoting.backend import KeyReport
-from confcom.quoting.backends import BackendSettings
+from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import Operation, pack_quote, split_quote
 from confcom.quoting.pool import Pool
 

@@ -22,9 +22,9 @@ from confcom.quote_helper.metrics import exposition
 from confcom.quote_helper.seats import LOOK_SECONDS, Seat, Seats
 from confcom.quote_helper.settings import QuoteHelperSettings
 from confcom.quote_helper.succession import Registry, default_state_dir
-from confcom.quoting.backends import BackendSettings
-from confcom.quoting.check import CheckOutcome
+from confcom.quoting.backend import BackendSettings
 from confcom.quoting.hop import Operation
+from confcom.quoting.outcome import CheckOutcome
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import Answer, HTTPPort, Route
 from confcom.runtime.logs import configure, event

@@ -1,7 +1,19 @@
 """The seam between the quote helper and whatever makes quotes."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is told at its start, as JSON on its command line; costs in milliseconds."""
+
+    kind: Literal["simulation"]
+    simulated_platform: str
+    quote_cost: float = 0.0
+    quote_wait: float = 0.0
+    log_format: str = "text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,27 +1,14 @@
-"""Which backend a worker opens, and how."""
+"""Which backend a worker opens, and how. Only workers import this: it leads to all the cryptography."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from confcom.errors import SettingsError
-from confcom.quoting.backend import QuotingBackend
+from confcom.quoting.backend import BackendSettings, QuotingBackend
 from confcom.quoting.hop import Operation
 
 # What a worker can do besides quoting: an operation, from its payload to the payload of the answer.
 Services = Mapping[int, Callable[[bytes], bytes]]
-
-
-class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told at its start, as JSON on its command line; costs in milliseconds."""
-
-    kind: Literal["simulation"]
-    simulated_platform: str
-    quote_cost: float = 0.0
-    quote_wait: float = 0.0
-    log_format: str = "text"
 
 
 def open_backend(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
@@ -30,7 +17,7 @@ def open_backend(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
     Raises:
         ConfcomError: it cannot be had on this machine; the sentence says why.
     """
-    # Only a worker needs a backend, and each of them one: the front, which imports this module, stays small.
+    # A worker needs one backend and should not carry the others.
     from confcom.quoting.simulation import SimulationBackend  # noqa: PLC0415
 
     if not settings.simulated_platform:

@@ -20,8 +20,7 @@ from typing import Protocol
 import msgspec
 
 from confcom.codes import AESM
-from confcom.quoting.backend import KeyReport
-from confcom.quoting.backends import BackendSettings
+from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import READ_BYTES, SOCKET_BUFFER_BYTES, Message, Operation, decode
 from confcom.runtime.logs import event
 

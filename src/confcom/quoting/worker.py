@@ -15,8 +15,8 @@ import msgspec
 
 from confcom.codes import AESM
 from confcom.errors import ConfcomError, QuotingError
-from confcom.quoting.backend import KeyReport, QuotingBackend
-from confcom.quoting.backends import BackendSettings, Services, open_backend
+from confcom.quoting.backend import BackendSettings, KeyReport, QuotingBackend
+from confcom.quoting.backends import Services, open_backend
 from confcom.quoting.hop import READ_BYTES, Message, Operation, decode, unpack_quote
 from confcom.runtime.logs import configure, event
 
