@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import daemons, demo, explain, simulate
+from confcom.cli import daemons, demo, explain, quote, quote_requests, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
