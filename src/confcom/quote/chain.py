@@ -30,10 +30,10 @@ class PCKChain:
             CertificateError: too long, not three certificates, or one of them malformed; the sentence says which.
         """
         if len(text) > MAX_CERTIFICATION_DATA:
-            raise CertificateError(f"has {len(text)} bytes; at most {MAX_CERTIFICATION_DATA} are read")
-        encoded = split_chain(text)
+            raise CertificateError(f"it has {len(text)} bytes; at most {MAX_CERTIFICATION_DATA} are read")
+        encoded = _split(text)
         if len(encoded) != 3:
-            raise CertificateError(f"holds {len(encoded)} certificates, not three: leaf, intermediate and root")
+            raise CertificateError(f"it holds {len(encoded)} certificates, not three: leaf, intermediate and root")
         leaf, intermediate, root = (
             _read(endorsements, der, position)
             for der, position in zip(encoded, ("leaf", "intermediate", "root"), strict=True)
@@ -47,11 +47,11 @@ class PCKChain:
             CertificateError: it has no SGX extension, or a malformed one.
         """
         if self.leaf.sgx_extension is None:
-            raise CertificateError(f"has a leaf '{self.leaf.common_name}' without the SGX extension")
+            raise CertificateError(f"its leaf '{self.leaf.common_name}' has no SGX extension")
         try:
             return PCKExtension.from_der(self.leaf.sgx_extension)
         except CertificateError as error:
-            raise CertificateError(f"has a leaf that {error}") from error
+            raise CertificateError(f"its leaf certificate {error}") from error
 
     def link_problems(self, endorsements: Endorsements) -> list[str]:
         """What speaks against root, intermediate and leaf having issued each other, the *named* root on top."""
@@ -82,8 +82,15 @@ class PCKChain:
         return []
 
 
+def _split(text: bytes) -> tuple[bytes, ...]:
+    try:
+        return split_chain(text)
+    except CertificateError as error:
+        raise CertificateError(f"it {error}") from error
+
+
 def _read(endorsements: Endorsements, der: bytes, position: str) -> Certificate:
     try:
         return endorsements.certificate(der)
     except CertificateError as error:
-        raise CertificateError(f"has a {position} certificate that {error}") from error
+        raise CertificateError(f"its {position} certificate {error}") from error

@@ -118,7 +118,7 @@ class Examination:
             self.windows += [self.chain.leaf.window, self.chain.intermediate.window]
             self.pck = self.chain.extension()
         except CertificateError as error:
-            raise _NotHeldError(f"it {error}") from error
+            raise _NotHeldError(str(error)) from error
         return "a PCK certificate chain of three: leaf, intermediate and root"
 
     def _trusted_root(self) -> str:
