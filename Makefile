@@ -25,7 +25,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, import-linter and everything that is gene
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/generate_protos.py --check
+	for tool in tools/generate_*.py; do $(BIN)/python $$tool --check || exit 1; done
 
 format: $(VENV)/dev.stamp ## put the code in the project's form
 	$(BIN)/ruff check --fix .

@@ -7,7 +7,8 @@ is an error with its path, since a misspelt setting that is silently ignored is 
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -131,18 +132,38 @@ def _parser(settings: type[msgspec.Struct], program: str) -> argparse.ArgumentPa
         allow_abbrev=False,
     )
     parser.add_argument("--config", metavar="FILE", help="settings as TOML or JSON, below flags and environment")
+    for setting in describe(settings):
+        default = "" if setting.default in (None, "") else f" (default {setting.default})"
+        text = setting.text.replace("%", "%%") + default
+        if setting.is_switch:
+            parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            parser.add_argument(setting.flag, metavar=setting.name.rpartition("_")[2].upper(), help=text)
+    return parser
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One setting as documents show it; `default` is None where there is none."""
+
+    name: str
+    text: str
+    default: Any
+    is_switch: bool
+
+    @property
+    def flag(self) -> str:
+        """Its flag."""
+        return "--" + self.name.replace("_", "-")
+
+
+def describe(settings: type[msgspec.Struct]) -> Iterator[Setting]:
+    """Each setting of a program, in the order in which the program lists them."""
     hints = get_type_hints(settings, include_extras=True)
     for field in msgspec.structs.fields(settings):
-        flag = "--" + field.name.replace("_", "-")
         text, is_switch = _describe(hints[field.name])
-        default = "" if field.default in (None, "", msgspec.NODEFAULT) else f" (default {field.default})"
-        if is_switch:
-            switch = argparse.BooleanOptionalAction
-            parser.add_argument(flag, action=switch, default=None, help=text.replace("%", "%%") + default)
-        else:
-            metavar = field.name.rpartition("_")[2].upper()
-            parser.add_argument(flag, metavar=metavar, help=text.replace("%", "%%") + default)
-    return parser
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        yield Setting(name=field.name, text=text, default=default, is_switch=is_switch)
 
 
 def _describe(hint: Any) -> tuple[str, bool]:

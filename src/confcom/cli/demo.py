@@ -13,6 +13,8 @@ from rich.text import Text
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, talk
 from confcom.demo.scenario import StepResult, run_demo
 
+MAX_BASE_CHARACTERS = 40
+
 
 def demo(
     output: OutputOption = OutputFormat.TABLE,
@@ -20,8 +22,7 @@ def demo(
 ) -> None:
     """From EPC to a verified quote on a simulated SGX node; needs no SGX, no Kubernetes and no container engine."""
     as_json = output is OutputFormat.JSON
-    # Short, because a Unix socket's path has 107 bytes at the most.
-    folder = Path(tempfile.mkdtemp(prefix="confcom-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix="confcom-demo-", dir=_base()))
     start = time.monotonic()
     try:
         if as_json:
@@ -40,6 +41,11 @@ def demo(
         _print_summary(document, time.monotonic() - start)
     if not document["ok"]:
         raise typer.Exit(1)
+
+
+def _base() -> str | None:
+    """Where the demo's folder goes: a Unix socket's path has 107 bytes at the most, so a long TMPDIR will not do."""
+    return None if len(tempfile.gettempdir()) <= MAX_BASE_CHARACTERS else "/tmp"  # noqa: S108 - mkdtemp is private
 
 
 def _show(step: StepResult) -> None:

@@ -1,0 +1,118 @@
+"""What the documents say is true: their `sh` blocks run, their links lead somewhere, their folders exist.
+
+A block of another kind (`console`, `text`) shows what cannot be run here, for example against a cluster. `/tmp/` in a
+block is another folder here, and a command that ends with `&` is waited for until it serves.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# Set-up commands: the suite itself runs inside what they make.
+NOT_RUN = ("make ",)
+
+
+def blocks(document: Path) -> list[str]:
+    return re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(document: Path) -> list[str]:
+    joined = "".join(blocks(document)).replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith(("#", *NOT_RUN))]
+
+
+WITH_COMMANDS = [document for document in DOCUMENTS if commands(document)]
+
+
+@contextlib.contextmanager
+def short_folder():
+    folder = Path(tempfile.mkdtemp(prefix="ccdoc"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_of_a_document_run(document):
+    background: list[subprocess.Popen[bytes]] = []
+    with short_folder() as folder:
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder)}
+        try:
+            for line in commands(document):
+                command = line.replace("/tmp/", f"{folder}/")
+                if command.rstrip().endswith("&"):
+                    words = "exec " + command.rstrip().removesuffix("&")
+                    with (folder / "background.log").open("ab") as log:
+                        background.append(
+                            subprocess.Popen(["bash", "-c", words], env=environment, cwd=folder, stdout=log, stderr=log)
+                        )
+                    wait_until_serving(folder, background[-1])
+                    continue
+                done = subprocess.run(
+                    ["bash", "-c", command],
+                    env=environment,
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+                assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        finally:
+            for process in background:
+                process.terminate()
+            for process in background:
+                process.wait(timeout=30)
+
+
+def wait_until_serving(folder: Path, process: subprocess.Popen[bytes], deadline_seconds: float = 20) -> None:
+    """A daemon serves when its socket is there, or when its log says which port or address it opened."""
+    deadline = time.monotonic() + deadline_seconds
+    log = folder / "background.log"
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        if any(path.is_socket() for path in folder.rglob("*.socket")) or "http" in log.read_text():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"nothing serves: {log.read_text()}")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_document_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text)]
+    missing = [
+        target for target in targets if target and "://" not in target and not (document.parent / target).exists()
+    ]
+
+    assert missing == []
+
+
+def test_contributing_names_every_folder():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    packages = [path for path in (ROOT / "src/confcom").iterdir() if (path / "__init__.py").exists()]
+    missing = [str(path.relative_to(ROOT)) for path in packages if f"`{path.relative_to(ROOT)}/`" not in text]
+
+    assert missing == []
+
+
+def test_no_document_is_lost():
+    index = (ROOT / "docs/index.md").read_text()
+    missing = [
+        str(path.relative_to(ROOT / "docs"))
+        for path in (ROOT / "docs").rglob("*.md")
+        if path.name != "index.md" and f"({path.relative_to(ROOT / 'docs')})" not in index
+    ]
+
+    assert missing == []
