@@ -1,0 +1,87 @@
+"""What the tests of several folders share: one simulated machine, running quote helpers, real quotes, the referee."""
+
+import contextlib
+import importlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).resolve().parent
+# Support programs are modules of their own, imported by name from any test.
+sys.path.insert(0, str(HERE / "support"))
+
+# A busy machine must not fail a property, and a property must not take minutes.
+settings.register_profile("confcom", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("confcom")
+
+REAL_QUOTES = HERE.parents[1] / "shared" / "data" / "quotes"
+
+
+@pytest.fixture(scope="session")
+def real_quotes() -> list[Path]:
+    """The folders of genuine quotes beside the checkout."""
+    if not REAL_QUOTES.is_dir():
+        pytest.skip(f"no genuine quotes here: {REAL_QUOTES} does not exist")
+    return sorted(path for path in REAL_QUOTES.iterdir() if (path / "quote.bin").is_file())
+
+
+@pytest.fixture(scope="session")
+def aesm_referee(tmp_path_factory):
+    """The module that protoc makes of tests/support/aesm.proto: a second implementation of the messages."""
+    from grpc_tools import protoc
+
+    folder = tmp_path_factory.mktemp("referee")
+    assert protoc.main(["protoc", f"-I{HERE / 'support'}", f"--python_out={folder}", "aesm.proto"]) == 0
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module("aesm_pb2")
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("aesm_pb2", None)
+
+
+@pytest.fixture(scope="session")
+def platform_dir(tmp_path_factory) -> Path:
+    """The folder of one simulated machine, made once."""
+    from confcom.simulation.platform import SimulatedPlatform
+
+    folder = tmp_path_factory.mktemp("platform") / "machine"
+    SimulatedPlatform.create(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def platform(platform_dir):
+    """The machine of `platform_dir`."""
+    from confcom.simulation.platform import SimulatedPlatform
+
+    return SimulatedPlatform.load(platform_dir)
+
+
+@pytest.fixture
+def short_dir():
+    """A folder with a short name: a Unix socket's path has 107 bytes at the most, which pytest's own can exceed."""
+    folder = Path(tempfile.mkdtemp(prefix="cc"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def start_helper(platform_dir, short_dir):
+    """Starts quote helpers on the simulated machine; each is ended at the end, by its id."""
+    from helper_process import HelperProcess
+
+    with contextlib.ExitStack() as stack:
+
+        def start(*flags: str, wait: bool = True, folder: Path | None = None, **options) -> HelperProcess:
+            helper = HelperProcess(folder or short_dir, platform_dir, *flags, **options)
+            stack.callback(helper.end)
+            if wait:
+                helper.wait_ready()
+            return helper
+
+        yield start
