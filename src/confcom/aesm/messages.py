@@ -62,17 +62,18 @@ class Message:
             cls._BY_NUMBER = {field.number: field for field in cls.FIELDS}
 
     @classmethod
-    def decode(cls, data: bytes) -> Self:
-        """The message in `data`; unknown fields are ignored, of a repeated one the last counts.
+    def decode(cls, *pieces: bytes) -> Self:
+        """The message in one piece or merged from several; unknown fields are ignored, the last of a repeated one counts.
 
         Raises:
-            AESMProtocolError: the bytes are not a protobuf message.
+            AESMProtocolError: a piece is not a protobuf message.
         """
         values: dict[str, Any] = {}
-        for number, wire in decode_fields(data):
-            field = cls._BY_NUMBER.get(number)
-            if field is not None and (value := field.kind.value_from(wire)) is not None:
-                values[field.name] = value
+        for piece in pieces:
+            for number, wire in decode_fields(piece):
+                field = cls._BY_NUMBER.get(number)
+                if field is not None and (value := field.kind.value_from(wire)) is not None:
+                    values[field.name] = value
         return cls(**values)
 
     def encode(self) -> bytes:
@@ -490,7 +491,24 @@ REQUESTS: tuple[type[Message], ...] = (
     GetSupportedAttKeyIDNumRequest,
     GetSupportedAttKeyIDsRequest,
 )
-RESPONSES: tuple[type[Response], ...] = tuple(Response.__subclasses__())
+RESPONSES: tuple[type[Response], ...] = (
+    InitQuoteResponse,
+    GetQuoteResponse,
+    GetLaunchTokenResponse,
+    ReportAttestationErrorResponse,
+    GetWhiteListSizeResponse,
+    GetWhiteListResponse,
+    SGXGetExtendedEpidGroupIdResponse,
+    SGXSwitchExtendedEpidGroupResponse,
+    SGXRegisterResponse,
+    InitQuoteExResponse,
+    GetQuoteSizeExResponse,
+    GetQuoteExResponse,
+    CheckUpdateStatusResponse,
+    SelectAttKeyIDResponse,
+    GetSupportedAttKeyIDNumResponse,
+    GetSupportedAttKeyIDsResponse,
+)
 _REQUEST_NUMBERS = frozenset(request.NUMBER for request in REQUESTS)
 
 
@@ -502,7 +520,7 @@ def decode_request(body: bytes) -> Message:
     """
     found = _sub_messages(body)
     # Protobuf parses them all, and a damaged one spoils the whole message.
-    decoded = {t.NUMBER: t.decode(found[t.NUMBER]) for t in REQUESTS if t.NUMBER in found}
+    decoded = {t.NUMBER: t.decode(*found[t.NUMBER]) for t in REQUESTS if t.NUMBER in found}
     for request_type in REQUESTS:
         if request_type.NUMBER in decoded:
             return decoded[request_type.NUMBER]
@@ -518,13 +536,13 @@ def decode_response(body: bytes, expected: type[M]) -> M:
     found = _sub_messages(body)
     if expected.NUMBER not in found:
         raise AESMProtocolError(f"the answer is no {expected.__name__}: it holds the fields {sorted(found)}")
-    return expected.decode(found[expected.NUMBER])
+    return expected.decode(*found[expected.NUMBER])
 
 
-def _sub_messages(body: bytes) -> dict[int, bytes]:
-    """Known sub-messages by number; what occurs twice is merged, which for scalars is concatenation."""
-    found: dict[int, bytes] = {}
+def _sub_messages(body: bytes) -> dict[int, list[bytes]]:
+    """Known sub-messages by number; what occurs twice is merged, but each piece must be a message by itself."""
+    found: dict[int, list[bytes]] = {}
     for number, value in decode_fields(body):
         if number in _REQUEST_NUMBERS and isinstance(value, bytes):
-            found[number] = found.get(number, b"") + value
+            found.setdefault(number, []).append(value)
     return found
