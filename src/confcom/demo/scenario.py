@@ -30,6 +30,9 @@ APPLICATION = "confcom demo enclave"
 # report_data in a quote: header 48, and 320 of the report body.
 REPORT_DATA_OFFSET = 368
 STEP_SECONDS = 60.0
+POLL_SECONDS = 0.05
+# Applications that ask for quotes without pause while the helper is updated.
+ASKERS = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,15 +82,21 @@ async def start_device_plugin(node: Node) -> str:
 
 async def start_quote_helper(node: Node) -> str:
     """The quote helper makes and verifies a quote of its own before it says that it is ready."""
-    node.helper = await DaemonProcess.start(
-        "quote helper", "confcom.quote_helper", node.folder / "quote-helper.log",
-        "--simulated-platform", str(node.platform.folder), "--socket-dir", str(node.folder / "aesmd"),
-        "--slots", str(SLOTS), "--slots-dir", str(node.slots_dir), "--state-dir", str(node.folder / "state"),
-    )  # fmt: skip
-    node.stack.push_async_callback(node.helper.stop)
-    await node.helper.until_ready()
+    node.helper = await _start_helper(node, generation=1)
     await node.kubelet.wait_for(SLOT_RESOURCE, allocatable=SLOTS)
     return f"ready by a verified quote of its own; {SLOTS} quote slots healthy"
+
+
+async def _start_helper(node: Node, *, generation: int) -> DaemonProcess:
+    helper = await DaemonProcess.start(
+        "quote helper", "confcom.quote_helper", node.folder / f"quote-helper-{generation}.log",
+        "--simulated-platform", str(node.platform.folder), "--socket-dir", str(node.folder / "aesmd"),
+        "--slots", str(SLOTS), "--slots-dir", str(node.slots_dir), "--state-dir", str(node.folder / "state"),
+        "--generation", str(generation),
+    )  # fmt: skip
+    node.stack.push_async_callback(helper.stop)
+    await helper.until_ready()
+    return helper
 
 
 async def allocate(node: Node) -> str:
@@ -153,6 +162,35 @@ async def refuse_wrong_root(node: Node) -> str:
     return _refused(_examine(node, node.quote, intel_root(), Policy()))
 
 
+async def update_helper(node: Node) -> str:
+    """A newer helper takes over and the old one ends, while quotes flow; none is lost."""
+    old = node.helper
+    if old is None:
+        raise PlatformError("no quote helper runs")
+    done = asyncio.Event()
+    client = AsyncClient(str(Path(node.aesm_folder) / "aesm.socket"))
+    report = make_report(node.platform.target_info()).to_bytes()
+    askers = [asyncio.create_task(_ask_until(done, client, report)) for _ in range(ASKERS)]
+    try:
+        node.helper = await _start_helper(node, generation=2)
+        async with asyncio.timeout(STEP_SECONDS):
+            while (await node.helper.status())["role"] != "serving":
+                await asyncio.sleep(POLL_SECONDS)
+        await old.stop()
+    finally:
+        done.set()
+    quotes = sum(await asyncio.gather(*askers))
+    return f"generation 2 took the sockets over from 1; {quotes:,} quotes meanwhile, none lost"
+
+
+async def _ask_until(done: asyncio.Event, client: AsyncClient, report: bytes) -> int:
+    count = 0
+    while not done.is_set():
+        await client.get_quote(report)
+        count += 1
+    return count
+
+
 STEPS: tuple[tuple[str, Work], ...] = (
     ("device plugin registers", start_device_plugin),
     ("quote helper is ready", start_quote_helper),
@@ -162,6 +200,7 @@ STEPS: tuple[tuple[str, Work], ...] = (
     ("flipped byte is refused", refuse_flipped_byte),
     ("report of another machine is refused", refuse_other_machine),
     ("Intel's root refuses the simulation", refuse_wrong_root),
+    ("helper is updated under load", update_helper),
 )
 
 

@@ -16,6 +16,7 @@ from confcom import __version__, codes
 from confcom.aesm.flows import DEFAULT_SOCKET
 from confcom.errors import ConfcomError, SettingsError
 from confcom.platform.slots import slot_ids, slot_socket
+from confcom.quote_helper.discovery import Discovery, publish, withdraw
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import REQUEST_SECONDS
 from confcom.quote_helper.metrics import exposition
@@ -86,13 +87,34 @@ class QuoteHelper:
     async def _look_after_seats(self) -> None:
         while True:
             self.seats.look(ready=self.problem() is None)
+            self._publish()
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _publish(self) -> None:
+        """Tells beside each socket that this helper serves what is to be had there."""
+        problem = self.problem()
+        health: Final = "ready" if problem is None else "failing" if self.outcome else "starting"
+        discovery = Discovery(
+            health=health, simulated=self.backend.kind == "simulation", program=f"confcom {__version__}"
+        )
+        for seat in self.seats.seats:
+            if seat.origin is not None:
+                try:
+                    publish(seat.path.parent, discovery)
+                except OSError as error:
+                    event(
+                        logger, logging.WARNING, "discovery file cannot be written", cause="discovery",
+                        folder=seat.path.parent, problem=error.strerror,
+                    )  # fmt: skip
 
     async def _leave(self) -> None:
         if self.seats.leave():
             deadline = time.monotonic() + HAND_OVER_SECONDS
             while self.seats.serving and time.monotonic() < deadline:
                 await asyncio.sleep(LOOK_SECONDS / 5)
+        for seat in self.seats.seats:
+            if seat.origin is not None:
+                withdraw(seat.path.parent)
         self.seats.close()
         if not await self.front.drained(time.monotonic() + DRAIN_SECONDS):
             event(logger, logging.ERROR, "requests were not answered in time", left=self.front.listeners.waiting)
