@@ -93,7 +93,7 @@ def _decode(kind: type, value: Any) -> Any:
         return Size.parse(str(value))
     if kind is Path:
         return Path(value)
-    raise NotImplementedError(kind)
+    raise TypeError(f"a setting of type {kind.__name__} cannot be read")
 
 
 def _from_environment(settings: type[msgspec.Struct], environment: Mapping[str, str]) -> dict[str, str]:
