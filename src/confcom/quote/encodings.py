@@ -10,8 +10,8 @@ import msgspec
 
 from confcom.errors import InputError
 from confcom.quote.printing import printable
-from confcom.quote.reading import is_damaged_version_3
-from confcom.sgx import Quote, QuoteHeader, quote_kind
+from confcom.quote.reading import other_kind
+from confcom.sgx import Quote, QuoteHeader
 from confcom.sgx.quote import INTEL_QE_VENDOR_ID, KEY_TYPE_ECDSA_P256, TEE_TYPE_SGX
 
 # JSON around hex around bytes has two layers; deeper nesting is nobody's format.
@@ -74,9 +74,7 @@ def _unusable(data: bytes) -> str | None:
     """Why bytes with a quote's header cannot be verified here, or None."""
     if len(data) < QuoteHeader.SIZE:
         return None
-    kind = quote_kind(data)
-    version = int.from_bytes(data[:2], "little")
-    if kind and version in {4, 5} and not is_damaged_version_3(data):
+    if kind := other_kind(data):
         return f"this is a {kind}; SGX quotes of version 3 are verified here"
     if len(data) < Quote.MIN_SIZE and _marks(data) >= _MARKS_NEEDED:
         return (

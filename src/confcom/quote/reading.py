@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from confcom.errors import SGXFormatError
-from confcom.sgx import Quote, QuoteHeader, ReportBody
+from confcom.sgx import Quote, QuoteHeader, ReportBody, quote_kind
 from confcom.sgx.quote import CERT_TYPE_NAMES, INTEL_QE_VENDOR_ID, KEY_TYPE_ECDSA_P256, TEE_TYPE_SGX
 
 # Real quotes have 4.6 to 4.8 kB, and AESM clients may pad them.
@@ -13,7 +13,7 @@ QE_AUTH_DATA_SIZE = 32
 
 _AUTH_SIZE_AT = 1012
 _CERTIFICATION_HEADER = 6
-_VERSION_3 = (3).to_bytes(2, "little")
+_VERSION_3, _VERSION_4, _VERSION_5 = (version.to_bytes(2, "little") for version in (3, 4, 5))
 
 
 def read_quote(data: bytes) -> tuple[Quote | None, list[str]]:
@@ -27,19 +27,30 @@ def read_quote(data: bytes) -> tuple[Quote | None, list[str]]:
     try:
         quote = Quote.from_bytes(data)
     except SGXFormatError as error:
-        return _repaired(data), [str(error)]
+        return None if other_kind(data) else _repaired(data), [str(error)]
     return quote, _header_problems(quote.header)
 
 
-def is_damaged_version_3(data: bytes) -> bool:
-    """Whether bytes that do not parse would, if their version and signature data length were right."""
-    return _repaired(data) is not None
+def other_kind(data: bytes) -> str | None:
+    """The name of a quote of version 4 or 5, SGX or TDX; None for all else.
+
+    Bytes that would be a whole quote of version 3 but for the version are one with a damaged version.
+    """
+    if data[:2] not in {_VERSION_4, _VERSION_5} or (kind := quote_kind(data)) is None:
+        return None
+    try:
+        Quote.from_bytes(_VERSION_3 + data[2:])
+    except SGXFormatError:
+        return kind
+    return None
 
 
 def read_identity(data: bytes) -> ReportBody | None:
-    """The report body, if the bytes reach to its end."""
+    """The report body of an SGX quote, if the bytes reach to its end."""
     body = data[QuoteHeader.SIZE : Quote.SIGNED_SIZE]
-    return ReportBody.from_bytes(body) if len(body) == ReportBody.SIZE else None
+    if len(body) < ReportBody.SIZE or other_kind(data):
+        return None
+    return ReportBody.from_bytes(body)
 
 
 def quote_warnings(quote: Quote) -> list[str]:
