@@ -17,6 +17,8 @@ from confcom.quoting.pool import Pool
 
 # Buckets of the two histograms, in seconds.
 TIME_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
+# When the helper stops, a client in the middle of its request has so long to send the rest.
+HALF_FRAME_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -75,8 +77,12 @@ class Front:
         self.listeners.close()
 
     async def drained(self, deadline: float) -> bool:
-        """Waits until every request that was read is answered; False if the deadline (monotonic) comes first."""
-        while self.listeners.waiting:
+        """Waits until every request that was accepted is answered; False if the deadline (monotonic) comes first.
+
+        A request that is not whole yet is waited for a moment only: it may belong to a client that stalls.
+        """
+        patience = time.monotonic() + HALF_FRAME_SECONDS
+        while self.listeners.waiting or (self.listeners.clients and time.monotonic() < patience):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(0.01)

@@ -150,8 +150,8 @@ class QuoteHelper:
         update the cluster kills an old pod at once that is not.
         """
         if self.outcome is None:
-            last = next(iter(self.front.last_causes.values()), None)
-            return "the first quote of its own is not made yet" + (f": {last[0]}" if last else "")
+            cause, _ = max(self.front.last_causes.values(), key=lambda last: last[1], default=("", 0.0))
+            return "the first quote of its own is not made yet" + (f": {cause}" if cause else "")
         return self.outcome.quoting if not self._was_ready or self._failures >= PASSING_FAULTS else None
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------

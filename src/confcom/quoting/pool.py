@@ -315,7 +315,8 @@ class Pool:
         if not ready:
             return AESM.SERVICE_UNAVAILABLE, b"no quoting worker is ready"
         job = OwnJob(operation, payload)
-        min(ready, key=lambda w: len(w.jobs)).give([job])
+        others = [worker for worker in ready if worker is not self._retrying]
+        min(others or ready, key=lambda w: len(w.jobs)).give([job])
         async with asyncio.timeout(ASK_SECONDS):
             return await job.answer
 
