@@ -14,6 +14,8 @@ from confcom.codes.verdicts import ADVISORY_CODE, TCBStatus, advisory, tcb_statu
 MAX_TEXT = 1000
 # Entries returned. A list that is longer than a screen answers nothing.
 MAX_MATCHES = 12
+# Names that an error about an unknown text offers.
+_MAX_NEAREST = 3
 # Characters that difflib compares: its time is quadratic, and the longest name has 51.
 _MAX_COMPARED = 64
 # Different words that are looked for; a question has fewer.
@@ -61,7 +63,7 @@ _FILLING = re.compile(r"\b(?:is|was|the|status)\b", re.IGNORECASE)
 _PLAIN_CODE = re.compile(
     r"(?P<advisory>\bINTEL-SA-\d{1,5}\b)"
     r"|(?P<hex>\b0x[0-9a-f]{4,8}\b|\b[eab]0[0-9a-f]{2}\b)"
-    r"|\baesmd?(?=[\W_])(?:error|code|returned|status|[\W_])*(?P<aesm>\d{1,2})\b"
+    r"|\baesmd?(?=[\W_])(?:service|error|code|returned|status|[\W_])*(?P<aesm>\d{1,2})\b"
     r"|\bhttp(?=[\W_])(?:error|code|returned|status|[\W_])*(?P<http>\d{3})\b"
     r"|\bcurl error\W{1,5}(?P<curl>\d{1,2})\b"
     r"|(?P<name>\b(?:SGX|AESM|TEE|PCCS)_[A-Z0-9_]{3,80}\b)",
@@ -84,8 +86,8 @@ def find(text: str) -> list[Code]:
 def nearest(text: str) -> list[str]:
     """At most three names of entries that look like `text`."""
     compared = _compact(text[:_MAX_COMPARED])
-    close = difflib.get_close_matches(compared, list(_BY_KEY), n=3, cutoff=0.6)
-    return list(dict.fromkeys(_BY_KEY[key][0].name for key in close))
+    close = difflib.get_close_matches(compared, list(_BY_KEY), n=3 * _MAX_NEAREST, cutoff=0.6)
+    return list(dict.fromkeys(_BY_KEY[key][0].name for key in close))[:_MAX_NEAREST]
 
 
 def _exact(text: str) -> list[Code]:
@@ -181,7 +183,7 @@ def _of_curl(error: int) -> Iterator[Code]:
 def _by_words(text: str) -> list[Code]:
     words = dict.fromkeys(re.findall(r"[0-9a-z]+", text.lower()))
     wanted = [word for word in words if word not in _NOISE][:_MAX_WORDS]
-    if not any(len(word) >= _MIN_KEY for word in wanted):
+    if not any(len(word) >= _MIN_KEY and word not in _FAMILY_WORDS for word in wanted):
         return []
     in_name = [code for code in ALL_CODES if _has_words(_words(code.name), wanted)]
     return in_name or [code for code in ALL_CODES if _has_words(_words(_description(code)), wanted)]
