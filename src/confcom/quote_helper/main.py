@@ -24,6 +24,7 @@ from confcom.quote_helper.seats import LOOK_SECONDS, Seat, Seats
 from confcom.quote_helper.settings import QuoteHelperSettings
 from confcom.quote_helper.succession import Registry, default_state_dir
 from confcom.quoting.backend import BackendSettings
+from confcom.quoting.dcap_presence import require_hardware
 from confcom.quoting.hop import Operation
 from confcom.quoting.outcome import CheckOutcome
 from confcom.runtime.daemon import Daemon, run
@@ -228,15 +229,30 @@ class QuoteHelper:
 
 
 def _choose_backend(settings: QuoteHelperSettings) -> BackendSettings:
-    if settings.simulated_platform is None:
-        raise SettingsError(
-            "--simulated-platform: name the folder of a simulated platform; quotes of hardware are not made yet"
+    """The backend that was asked for; a simulated one only where its folder was named."""
+    if settings.simulated_platform is not None:
+        if settings.backend == "dcap":
+            raise SettingsError(
+                "--backend dcap makes quotes of hardware: leave out --simulated-platform, or the former"
+            )
+        return BackendSettings(
+            kind="simulation",
+            simulated_platform=str(settings.simulated_platform),
+            quote_cost=settings.quote_cost,
+            quote_wait=settings.quote_wait,
+            log_format=settings.log_format,
         )
+    if settings.backend == "simulation":
+        raise SettingsError("--backend simulation: name the folder of a simulated platform with --simulated-platform")
+    if settings.backend == "auto":
+        require_hardware(settings.dev_root)
     return BackendSettings(
-        kind="simulation",
-        simulated_platform=str(settings.simulated_platform),
-        quote_cost=settings.quote_cost,
-        quote_wait=settings.quote_wait,
+        kind="dcap",
+        quote_provider_library=str(settings.quote_provider_library or ""),
+        qe_path=str(settings.qe_path or ""),
+        pce_path=str(settings.pce_path or ""),
+        probe_enclave=str(settings.probe_enclave or ""),
+        dev_root=str(settings.dev_root),
         log_format=settings.log_format,
     )
 

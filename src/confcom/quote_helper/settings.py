@@ -11,9 +11,25 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """The SGX quote helper: quotes for every enclave application of this node, over AESM."""
 
     socket_dir: Annotated[Path, Meta(description="folder of aesm.socket, which clients mount")] = Path("/var/run/aesmd")
+    backend: Annotated[
+        Literal["auto", "dcap", "simulation"],
+        Meta(
+            description="who makes quotes: dcap (hardware) or simulation; auto is the simulation where a folder is "
+            "named for it, else dcap where devices and libraries are there"
+        ),
+    ] = "auto"
     simulated_platform: Annotated[
         Path | None, Meta(description="make quotes of the simulated platform in this folder, not of hardware")
     ] = None
+    quote_provider_library: Annotated[
+        Path | None, Meta(description="dcap: which of several libdcap_quoteprov libraries fetches the certificates")
+    ] = None
+    qe_path: Annotated[Path | None, Meta(description="dcap: the QE's file, where it is not beside its library")] = None
+    pce_path: Annotated[Path | None, Meta(description="dcap: the PCE's file, likewise")] = None
+    probe_enclave: Annotated[
+        Path | None, Meta(description="dcap: pck_id_retrieval_tool_enclave.signed.so, whose quote is the self-check")
+    ] = None
+    dev_root: Annotated[Path, Meta(description="dcap: where the host's /dev is seen")] = Path("/dev")
     workers: Annotated[int, Meta(ge=1, le=64, description="quoting processes, each with its own QE and PCE")] = 1
     hang_seconds: Annotated[
         float, Meta(gt=0, le=14, description="a worker that is silent for so long over a request is replaced")

@@ -7,12 +7,21 @@ import msgspec
 
 
 class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told at its start, as JSON on its command line; costs in milliseconds."""
+    """What a worker is told at its start, as JSON on its command line.
 
-    kind: Literal["simulation"]
-    simulated_platform: str
+    The simulation needs a folder; its costs are in milliseconds. For `dcap` an empty path leaves the choice to the
+    quoting libraries, or means the place where Intel's packages put the file.
+    """
+
+    kind: Literal["simulation", "dcap"]
+    simulated_platform: str = ""
     quote_cost: float = 0.0
     quote_wait: float = 0.0
+    quote_provider_library: str = ""
+    qe_path: str = ""
+    pce_path: str = ""
+    probe_enclave: str = ""
+    dev_root: str = "/dev"
     log_format: str = "text"
 
 

@@ -17,7 +17,13 @@ def open_backend(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
     Raises:
         ConfcomError: it cannot be had on this machine; the sentence says why.
     """
-    # A worker needs one backend and should not carry the others.
+    return _open_dcap(settings) if settings.kind == "dcap" else _open_simulation(settings)
+
+
+# A worker needs one backend and should not carry the others.
+
+
+def _open_simulation(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
     from confcom.quoting.simulation import SimulationBackend  # noqa: PLC0415
 
     if not settings.simulated_platform:
@@ -26,3 +32,16 @@ def open_backend(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
         Path(settings.simulated_platform), cost_ms=settings.quote_cost, wait_ms=settings.quote_wait
     )
     return backend, {Operation.CHECK: backend.check, Operation.SIMULATION: backend.endorsement}
+
+
+def _open_dcap(settings: BackendSettings) -> tuple[QuotingBackend, Services]:
+    from confcom.quoting.dcap import DcapBackend  # noqa: PLC0415
+    from confcom.quoting.dcap_library import LibraryPaths  # noqa: PLC0415
+
+    paths = LibraryPaths(qe=settings.qe_path, pce=settings.pce_path, quote_provider=settings.quote_provider_library)
+    backend = DcapBackend(
+        paths,
+        dev_root=Path(settings.dev_root),
+        probe_enclave=Path(settings.probe_enclave) if settings.probe_enclave else None,
+    )
+    return backend, {Operation.CHECK: backend.check}

@@ -1,0 +1,161 @@
+"""The backend of hardware: quotes of Intel's QE and PCE, and the self-check of a helper without collateral."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from confcom.codes import AESM
+from confcom.errors import PlatformError, QuotingError
+from confcom.quoting.backend import KeyReport
+from confcom.quoting.dcap_library import LibraryPaths, QuotingLibrary
+from confcom.quoting.dcap_presence import missing_device
+from confcom.quoting.dcap_probe import PROBE_ENCLAVE, Probe
+from confcom.quoting.outcome import CheckOutcome
+from confcom.runtime.logs import event
+from confcom.sgx import DEFAULT_KEY_ID, Quote, ReportBody
+from confcom.sgx.quote import CERT_TYPE_PCK_CHAIN
+
+logger = logging.getLogger(__name__)
+
+# The QE pads nothing and takes any buffer that is large enough; Gramine has always passed it this much.
+QUOTE_ROOM_BYTES = 8192
+_KEY_ID = DEFAULT_KEY_ID.to_bytes()
+# Failures behind which a device may stand that is missing or may not be opened. The last is how Intel's service shows
+# it; our clients' keys are checked before they come here.
+_ASK_DEVICES = frozenset((
+    AESM.UNEXPECTED, AESM.NO_DEVICE, AESM.SERVICE_UNAVAILABLE, AESM.ENCLAVE_LOAD, AESM.UNSUPPORTED_ATT_KEY_ID,
+))  # fmt: skip
+
+
+class DcapBackend:
+    """One QE and PCE of this machine."""
+
+    name = "dcap"
+
+    def __init__(
+        self, paths: LibraryPaths, *, dev_root: Path = Path("/dev"), probe_enclave: Path | None = None
+    ) -> None:
+        self._dev_root = dev_root
+        self._library = QuotingLibrary(paths)
+        self._size = 0
+        self._target_info = b""
+        self._probe = Probe(probe_enclave or Path(PROBE_ENCLAVE))
+        self._last_quote: bytes | None = None
+        self._certified = True
+
+    def init_quote(self, *, refresh: bool) -> KeyReport:
+        """Loads QE and PCE, makes the attestation key and has it certified; with `refresh` once more."""
+        try:
+            self._target_info, pub_key_id = self._library.init_quote(_KEY_ID, refresh=refresh)
+        except QuotingError as error:
+            raise self._with_device(error) from error
+        return KeyReport(target_info=self._target_info, pub_key_id=pub_key_id, quote_size=self.get_quote_size())
+
+    def get_quote_size(self) -> int:
+        """Bytes of a quote without padding, asked from the library."""
+        self._size = self._library.get_quote_size(_KEY_ID)
+        return self._size
+
+    def get_quote(self, report: bytes, att_key_id: bytes, qe_report_info: bytes | None) -> tuple[bytes, bytes | None]:
+        """The quote and the filled qe_report_info; the quote is kept for the next self-check."""
+        quote, info = self._quote(report, att_key_id, qe_report_info)
+        self._last_quote = quote
+        return quote, info
+
+    def _quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
+        room = max(self._size, QUOTE_ROOM_BYTES)
+        buffer, info = self._library.get_quote(report, att_key_id, info, room)
+        quote = trim(buffer, report)
+        if len(quote) > self._size:
+            # Clients made room for the size that they were told. This code has them ask again.
+            raise QuotingError(
+                AESM.ATT_KEY_NOT_INITIALIZED,
+                f"the quote has {len(quote)} bytes, but sgx_ql_get_quote_size said {self._size}: its certificates have "
+                "changed since, or the library contradicts itself",
+            )
+        self._note_certification(quote)
+        return quote, info
+
+    def _note_certification(self, quote: bytes) -> None:
+        certified = certification_type(quote) == CERT_TYPE_PCK_CHAIN
+        if self._certified and not certified:
+            event(
+                logger, logging.WARNING, "quotes carry no certificates", cause="no-certificates",
+                certification_data_type=certification_type(quote),
+                next_step="verifiers cannot use them as they are; install a quote provider library",
+            )  # fmt: skip
+        self._certified = certified
+
+    def _with_device(self, error: QuotingError) -> QuotingError:
+        """The missing device behind a failure, where there is one."""
+        if error.code not in _ASK_DEVICES or (lack := missing_device(self._dev_root)) is None:
+            return error
+        return QuotingError(lack.code, f"{lack.sentence}. {error.cause}")
+
+    # --- the self-check -----------------------------------------------------------------------------------------------
+
+    def check(self, _payload: bytes) -> bytes:
+        """The outcome of a self-check, as JSON."""
+        return msgspec.json.encode(self._check())
+
+    def _check(self) -> CheckOutcome:
+        # The QE and the certificate service answer, or this raises.
+        self.get_quote_size()
+        quote, no_probe = self._quote_to_check()
+        if quote is None:
+            message = (
+                f"{no_probe}, and no quote was served since the last check: the QE answers, but nothing was verified"
+            )
+            return CheckOutcome(quoting=None, verified=False, reason="NoProbe", message=message)
+        from confcom.quoting.dcap_check import check_quote  # noqa: PLC0415 - certificates, for the first check
+
+        return check_quote(quote, datetime.now(UTC))
+
+    def _quote_to_check(self) -> tuple[bytes | None, str]:
+        """A quote of the probe enclave, else the last one served; and why it is not the former."""
+        try:
+            return self._probe_quote(), ""
+        except PlatformError as error:
+            # Each quote is judged once: a bad one must not be counted as several.
+            quote, self._last_quote = self._last_quote, None
+            return quote, str(error)
+
+    def _probe_quote(self) -> bytes:
+        try:
+            return self._quote(self._probe.report(self._target_info), _KEY_ID, None)[0]
+        except QuotingError as error:
+            if error.code != AESM.INVALID_REPORT:
+                raise
+        # A machine that slept or was moved has other report keys.
+        self._probe.forget()
+        return self._quote(self._probe.report(self._target_info), _KEY_ID, None)[0]
+
+
+def trim(buffer: bytes, report: bytes) -> bytes:
+    """The quote at the start of a buffer that the library filled, without what is behind it.
+
+    Raises:
+        QuotingError: success was returned, but the buffer holds no quote of this report; the sentence says what.
+    """
+    version = int.from_bytes(buffer[:2], "little")
+    if version != 3:
+        raise _nonsense(f"a quote of version {version}, not 3")
+    end = Quote.SIGNED_SIZE + 4 + int.from_bytes(buffer[Quote.SIGNED_SIZE : Quote.SIGNED_SIZE + 4], "little")
+    if not Quote.MIN_SIZE <= end <= len(buffer):
+        limits = f"{Quote.MIN_SIZE} to {len(buffer)}"
+        raise _nonsense(f"a quote that says of itself that it has {end} bytes; {limits} are possible")
+    if buffer[48 : Quote.SIGNED_SIZE] != report[: ReportBody.SIZE]:
+        raise _nonsense("the quote of another report")
+    return buffer[:end]
+
+
+def _nonsense(what: str) -> QuotingError:
+    return QuotingError(AESM.UNEXPECTED, f"sgx_ql_get_quote: returned success and {what}")
+
+
+def certification_type(quote: bytes) -> int:
+    """The type of the certification data, read without parsing the rest."""
+    auth_size = int.from_bytes(quote[1012:1014], "little")
+    return int.from_bytes(quote[1014 + auth_size : 1016 + auth_size], "little")
