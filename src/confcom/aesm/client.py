@@ -37,11 +37,15 @@ class _Reply:
 
     def receive(self, data: bytes) -> bytes | None:
         if not data:
-            raise AESMUnavailableError(
-                f"{self._path}: the server closed the connection after {self._decoder.missing}: it could not make "
-                "sense of the request, or was stopped; look at the quote helper's log"
-            )
+            raise _closed(self._path, self._decoder.missing)
         return self._decoder.receive(data)
+
+
+def _closed(path: str, when: str) -> AESMUnavailableError:
+    return AESMUnavailableError(
+        f"{path}: the server closed the connection after {when}: it could not make sense of the request, or was "
+        "stopped; look at the quote helper's log"
+    )
 
 
 def _unreachable(path: str, error: OSError) -> AESMUnavailableError:
@@ -52,6 +56,9 @@ def _unreachable(path: str, error: OSError) -> AESMUnavailableError:
     elif error.errno == errno.ECONNREFUSED:
         problem = "nobody listens on this socket"
         advice = "the helper has stopped, or the socket file was mounted instead of its directory"
+    elif error.errno in (errno.ECONNRESET, errno.EPIPE):
+        # It closed with our request, or a part of it, unread.
+        return _closed(path, "a part of the request")
     else:
         problem, advice = error.strerror or str(error), "see docs/how-to/troubleshoot.md"
     return AESMUnavailableError(f"{path}: {problem}; {advice}")

@@ -63,7 +63,7 @@ class Message:
 
     @classmethod
     def decode(cls, *pieces: bytes) -> Self:
-        """The message in one piece or merged from several; unknown fields are ignored, the last of a repeated one counts.
+        """The message in one piece or merged from several; unknown fields are ignored, of a repeated one the last.
 
         Raises:
             AESMProtocolError: a piece is not a protobuf message.
