@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-# Requests of one origin that wait for a quote; the next one is answered BUSY. At 1 ms a quote and one worker the last
-# of them waits 4 s, well within the 15 s of a client's patience.
-MAX_QUEUED_PER_ORIGIN = 4096
+# Requests of one origin that wait for a quote; the next one is answered BUSY. At 7 ms a quote and one worker the last
+# of them is answered just within the 15 s of a client's patience; what is slower than that, the deadline answers.
+MAX_QUEUED_PER_ORIGIN = 2048
 
 
 class Queueable(Protocol):

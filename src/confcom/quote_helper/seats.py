@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confcom.errors import PlatformError
 from confcom.quote_helper.listeners import BACKLOG, Listeners, Origin
-from confcom.quote_helper.succession import Move, Registry, decide
+from confcom.quote_helper.succession import BusyError, Move, Registry, decide
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Seats:
 
     def look(self, *, ready: bool) -> None:
         """Takes, keeps or gives up each path; called at the start and every LOOK_SECONDS."""
-        with self._registry.locked():
+        with contextlib.suppress(BusyError), self._registry.locked():
             self._registry.update(ready=ready)
             others = self._registry.others()
             for seat in self.seats:
@@ -102,20 +102,20 @@ class Seats:
 
     def leave(self) -> bool:
         """Tells the others that this helper goes; True if one that is ready will take its paths."""
-        with self._registry.locked():
+        with contextlib.suppress(BusyError), self._registry.locked():
             self._registry.update(leaving=True)
             return any(other.ready and not other.leaving for other in self._registry.others())
+        return True
 
     def close(self) -> None:
         """Stops listening; a path is unlinked only while it is this helper's own socket."""
-        with self._registry.locked():
-            for seat in self.seats:
-                if seat.origin is not None:
-                    # Unlinked first: a client that comes now finds nothing, instead of a socket nobody reads.
-                    if _inode(seat.path) == seat.inode:
-                        seat.path.unlink(missing_ok=True)
-                    self._listeners.remove(seat.origin)
-                    seat.origin = None
+        for seat in self.seats:
+            if seat.origin is not None:
+                # Unlinked first: a client that comes now finds nothing, instead of a socket nobody reads.
+                if _inode(seat.path) == seat.inode:
+                    seat.path.unlink(missing_ok=True)
+                self._listeners.remove(seat.origin)
+                seat.origin = None
 
     def _take(self, seat: Seat) -> None:
         try:

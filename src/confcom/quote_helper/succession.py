@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -23,6 +24,11 @@ PATIENCE_SECONDS = 1.0
 # More registrations than this are not helpers of one node.
 MAX_HELPERS = 64
 MAX_FILE_BYTES = 256 * 1024
+
+# A look at the folder takes well under a millisecond; who finds it locked tries for so long, then at the next tick.
+LOCK_SECONDS = 0.02
+# A lock that is held for so long is held by a stopped process.
+STUCK_SECONDS = 5.0
 
 _MUTEX = "mutex"
 _HELPER_PREFIX = "helper-"
@@ -69,6 +75,10 @@ def decide(
     return Move.TAKE if best is me or dead_seconds >= PATIENCE_SECONDS else Move.STAND_BY
 
 
+class BusyError(Exception):
+    """The registry is locked by another helper at this moment; try again."""
+
+
 class Registry:
     """The private folder: this helper's own registration, and the others'."""
 
@@ -79,25 +89,50 @@ class Registry:
             PlatformError: the folder cannot be made or written.
         """
         self._folder = folder
+        self._busy_since: float | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._mutex = (folder / _MUTEX).open("ab")
         except OSError as error:
             raise PlatformError(f"--state-dir {folder}: cannot be written: {error.strerror}; name another") from error
         self.me = Registration(name=f"{_HELPER_PREFIX}{secrets.token_hex(8)}", generation=generation, started=started)
-        with self.locked():
-            self._file = (folder / self.me.name).open("w+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._write()
+        # The lock is taken before the file has its name: nobody sees a registration that looks dead.
+        self._file = (folder / f".{self.me.name}").open("w+b")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._write()
+        (folder / f".{self.me.name}").rename(folder / self.me.name)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder's lock; whoever has it does nothing slow."""
-        fcntl.flock(self._mutex, fcntl.LOCK_EX)
+        """Holds the folder's lock; whoever has it does nothing slow.
+
+        Raises:
+            BusyError: another helper has it, and has had it for a moment only.
+        """
+        self._acquire()
         try:
             yield
         finally:
             fcntl.flock(self._mutex, fcntl.LOCK_UN)
+
+    def _acquire(self) -> None:
+        # Never a blocking lock: this runs in the loop that serves clients. A helper that is stopped while it holds the
+        # lock must not stop the others for good, so after a while they go on without it.
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._mutex, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                now = time.monotonic()
+                self._busy_since = self._busy_since or now
+                if now - self._busy_since > STUCK_SECONDS:
+                    return
+                if now > deadline:
+                    raise BusyError from None
+                time.sleep(LOCK_SECONDS / 10)
+            else:
+                self._busy_since = None
+                return
 
     def update(self, **changes: object) -> None:
         """Changes this helper's registration; the caller holds the lock."""
@@ -121,7 +156,7 @@ class Registry:
 
     def close(self) -> None:
         """Ends the registration."""
-        with contextlib.suppress(OSError), self.locked():
+        with contextlib.suppress(OSError):
             (self._folder / self.me.name).unlink()
         self._file.close()
         self._mutex.close()
