@@ -10,7 +10,7 @@ from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.quote_helper import service
 from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Client, Listeners
-from confcom.quote_helper.ring import Ring
+from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import Operation, pack_quote, split_quote
 from confcom.quoting.pool import Pool
@@ -19,6 +19,9 @@ from confcom.quoting.pool import Pool
 TIME_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 # When the helper stops, a client in the middle of its request has so long to send the rest.
 HALF_FRAME_SECONDS = 1.0
+
+# The socketpair, both of whose ends are open while a worker starts, and the pipes of starting it.
+DESCRIPTORS_PER_WORKER = 6
 
 
 @dataclass(slots=True)
@@ -42,9 +45,12 @@ class Front:
         last_causes: the last cause in words of each AESM code that a backend answered, with its wall-clock time.
     """
 
-    def __init__(self, backend: BackendSettings, workers: int, *, hang_seconds: float) -> None:
-        self.listeners = Listeners(self._request, self._dispatch)
-        self.ring: Ring[Client] = Ring()
+    def __init__(self, backend: BackendSettings, workers: int, *, hang_seconds: float, sockets: int = 1) -> None:
+        """Prepares `workers` workers of a backend; `sockets` is how many paths will be listened on."""
+        reserved = sockets + workers * DESCRIPTORS_PER_WORKER
+        self.listeners = Listeners(self._request, self._dispatch, reserved=reserved)
+        # Half of an origin's connections may wait for quotes; the rest are answered BUSY, and so never locked out.
+        self.ring: Ring[Client] = Ring(min(MAX_QUEUED_PER_ORIGIN, self.listeners.per_origin // 2))
         self.pool = Pool(
             backend,
             workers,

@@ -7,6 +7,7 @@ bytes until it is reaped, and never delays another.
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import select
@@ -18,17 +19,24 @@ from dataclasses import dataclass
 
 from confcom.aesm.framing import HEADER_BYTES, MAX_REQUEST_BYTES, encode_frame
 from confcom.aesm.messages import Message, Response
+from confcom.errors import PlatformError
 from confcom.quoting.hop import Operation
+
+logger = logging.getLogger(__name__)
 
 # Connections that wait in the kernel; Intel's server has 32, and clients beyond that block in connect for ever.
 BACKLOG = 4096
 # One wake-up accepts no more than this, so that answers are not late by a thousand accepts.
 ACCEPTS_PER_TURN = 64
 EVENTS_PER_TURN = 256
-# Connections at once, for all origins and for one; a process needs some descriptors besides.
+# Connections at once, for all origins and for one; a process needs some descriptors besides. Where the limit of open
+# files allows fewer, one origin gets this share of them, so that the others are never locked out.
 MAX_CONNECTIONS = 16384
-MAX_CONNECTIONS_PER_ORIGIN = 4096
+MAX_CONNECTIONS_PER_ORIGIN = 8192
+ORIGIN_SHARE = 0.75
 SPARE_DESCRIPTORS = 64
+# With fewer connections than this a helper would be of no use.
+MIN_CONNECTIONS = 32
 # A client sends its request in one or two writes; one that has not done so by now is stuck or hostile.
 FRAME_SECONDS = 5.0
 # A full origin gives up connections without a whole request that are older than this, before it lets new ones wait.
@@ -100,8 +108,16 @@ class Client:
 class Listeners:
     """The connections of all origins."""
 
-    def __init__(self, service: Callable[[Client, bytes], None], after_batch: Callable[[], None]) -> None:
-        """`service` gets each whole frame's body; `after_batch` runs once after each batch of events."""
+    def __init__(
+        self, service: Callable[[Client, bytes], None], after_batch: Callable[[], None], *, reserved: int = 0
+    ) -> None:
+        """`service` gets each whole frame's body; `after_batch` runs once after each batch of events.
+
+        `reserved` descriptors are kept for listening sockets and workers.
+
+        Raises:
+            PlatformError: the limit of open files leaves too few for clients.
+        """
         self._service = service
         self._after_batch = after_batch
         self._epoll = select.epoll()
@@ -109,7 +125,8 @@ class Listeners:
         self._watched: dict[int, Callable[[], None]] = {}
         self.clients: dict[int, Client] = {}
         self.counts: Counter[str] = Counter()
-        self._limit = min(MAX_CONNECTIONS, _raise_descriptor_limit() - SPARE_DESCRIPTORS)
+        self._limit = _connection_limit(SPARE_DESCRIPTORS + reserved)
+        self.per_origin = min(MAX_CONNECTIONS_PER_ORIGIN, int(self._limit * ORIGIN_SHARE))
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._epoll.fileno(), self._ready)
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -127,7 +144,7 @@ class Listeners:
         fd = origin.listener.fileno()
         if self._origins.get(fd) is not origin:
             return
-        while origin.connections < MAX_CONNECTIONS_PER_ORIGIN and self._accept_one(origin):
+        while origin.connections < self.per_origin and self._accept_one(origin):
             pass
         del self._origins[fd]
         self._epoll.unregister(fd)
@@ -167,31 +184,42 @@ class Listeners:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def _ready(self) -> None:
+        arrivals = []
         for fd, events in self._epoll.poll(0, EVENTS_PER_TURN):
             client = self.clients.get(fd)
             if client is not None:
-                if client.frame is not None:
-                    self._read(client)
-                # Both directions are closed: nobody reads the answer. A half-close is not HUP.
-                if events & select.EPOLLHUP and not client.gone:
-                    self.counts["left"] += 1
-                    client.close()
+                self._event(client, events)
             elif on_readable := self._watched.get(fd):
                 on_readable()
             elif origin := self._origins.get(fd):
-                self._accept(origin)
+                arrivals.append(origin)
+        # Accepted last: a new client may get the descriptor of one that was closed in this batch, and must not get its
+        # events too.
+        for origin in arrivals:
+            self._accept(origin)
         self._after_batch()
+
+    def _event(self, client: Client, events: int) -> None:
+        if client.frame is not None:
+            self._read(client)
+        # Both directions are closed: nobody reads the answer. A half-close is not HUP.
+        if events & select.EPOLLHUP and not client.gone:
+            self.counts["left"] += 1
+            client.close()
 
     def _accept(self, origin: Origin) -> None:
         for _ in range(ACCEPTS_PER_TURN):
-            if origin.connections >= MAX_CONNECTIONS_PER_ORIGIN or len(self.clients) >= self._limit:
+            if self._is_full(origin):
                 self.counts["pressed"] += 1
                 self._reap(PRESSED_FRAME_SECONDS)
-                if origin.connections >= MAX_CONNECTIONS_PER_ORIGIN or len(self.clients) >= self._limit:
+                if self._is_full(origin):
                     self._pause(origin)
                     return
             if not self._accept_one(origin):
                 return
+
+    def _is_full(self, origin: Origin) -> bool:
+        return origin.connections >= self.per_origin or len(self.clients) >= self._limit
 
     def _accept_one(self, origin: Origin) -> bool:
         try:
@@ -247,7 +275,15 @@ class Listeners:
             client.close()
         elif len(frame) >= HEADER_BYTES + size:
             client.frame = None
-            self._service(client, frame[HEADER_BYTES : HEADER_BYTES + size])
+            self._serve(client, frame[HEADER_BYTES : HEADER_BYTES + size])
+
+    def _serve(self, client: Client, body: bytes) -> None:
+        try:
+            self._service(client, body)
+        except Exception:
+            # Our own fault, whatever was sent; the others of this batch must not pay for it.
+            logger.exception("a request could not be served")
+            client.close()
 
     # --- deadlines ----------------------------------------------------------------------------------------------------
 
@@ -263,10 +299,15 @@ class Listeners:
                 client.close()
 
 
-def _raise_descriptor_limit() -> int:
-    """Raises the soft limit of open files to the hard one, and returns it."""
+def _connection_limit(reserved: int) -> int:
+    """Raises the limit of open files as far as it may be, and returns how many connections it leaves room for."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + 4 * SPARE_DESCRIPTORS
+    wanted = MAX_CONNECTIONS + reserved
     limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if limit < MIN_CONNECTIONS + reserved:
+        raise PlatformError(
+            f"the limit of open files is {limit}: raise it (ulimit -n, LimitNOFILE) to {MIN_CONNECTIONS + reserved} "
+            "at the least; an ordinary node allows hundreds of thousands"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return limit
+    return limit - reserved

@@ -55,7 +55,8 @@ class QuoteHelper:
     def __init__(self, settings: QuoteHelperSettings, backend: BackendSettings, state_dir: Path) -> None:
         self.settings = settings
         self.backend = backend
-        self.front = Front(backend, settings.workers, hang_seconds=settings.hang_seconds)
+        sockets = 1 + settings.slots
+        self.front = Front(backend, settings.workers, hang_seconds=settings.hang_seconds, sockets=sockets)
         self.registry = Registry(state_dir, settings.generation, time.time())
         shared = Seat(settings.socket_dir / SOCKET_NAME, "shared", "shared")
         slots = [Seat(slot_socket(settings.slots_dir, name), name, "slot") for name in slot_ids(settings.slots)]
