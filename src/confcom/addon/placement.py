@@ -1,0 +1,54 @@
+"""Which nodes the pods go to."""
+
+from typing import Any
+
+from confcom.addon.spec import Spec, Toleration
+
+_PLATFORM = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+
+
+def placement(spec: Spec) -> dict[str, Any]:
+    """`nodeSelector`, `affinity` and `tolerations` of a pod.
+
+    A selector alone decides where it is given. A simulation needs no SGX, so it goes to every Linux node. Else one
+    label or the instance type is enough: the terms of an affinity are alternatives.
+    """
+    content: dict[str, Any] = {"nodeSelector": _PLATFORM | spec.nodes.selector}
+    terms = selection_terms(spec)
+    if terms:
+        required = {"nodeSelectorTerms": [{"matchExpressions": [term]} for term in terms]}
+        content["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    if spec.nodes.tolerations:
+        content["tolerations"] = [_toleration(toleration) for toleration in spec.nodes.tolerations]
+    return content
+
+
+def selection_terms(spec: Spec) -> list[dict[str, Any]]:
+    """The alternatives of which a node must meet one; empty where the node selector alone decides."""
+    if spec.nodes.selector or spec.simulation is not None:
+        return []
+    terms = [_in(key, [value]) for key, value in spec.nodes.labels.items()]
+    if spec.nodes.instance_types:
+        terms.append(_in("node.kubernetes.io/instance-type", spec.nodes.instance_types))
+    return terms
+
+
+def selects(spec: Spec, labels: dict[str, str]) -> bool:
+    """Whether a node with these labels gets pods, its taints aside."""
+    if any(labels.get(key) != value for key, value in (_PLATFORM | spec.nodes.selector).items()):
+        return False
+    terms = selection_terms(spec)
+    return not terms or any(labels.get(term["key"]) in term["values"] for term in terms)
+
+
+def _in(key: str, values: list[str]) -> dict[str, Any]:
+    return {"key": key, "operator": "In", "values": list(values)}
+
+
+def _toleration(toleration: Toleration) -> dict[str, str]:
+    content = {"key": toleration.key, "operator": toleration.operator}
+    if toleration.operator == "Equal":
+        content["value"] = toleration.value
+    if toleration.effect:
+        content["effect"] = toleration.effect
+    return content
