@@ -103,3 +103,38 @@ class PlatformError(ConfcomError):
 
 class KubeletError(ConfcomError):
     """The kubelet refused, or did not answer in time."""
+
+
+class CollateralError(ConfcomError):
+    """Collateral could not be had: a service is away, refuses, or answers what is none; the sentence names its host.
+
+    Attributes:
+        passing: whether the same request may succeed a little later; what a service refuses for good is not asked
+            again.
+    """
+
+    def __init__(self, sentence: str, *, passing: bool = False) -> None:
+        super().__init__(sentence)
+        self.passing = passing
+
+
+class KubeAPIError(ConfcomError):
+    """The API server refused, failed or could not be reached.
+
+    Attributes:
+        status: the HTTP status; 0 where there was no answer.
+        reason: the API server's one word for it, for example `Conflict`.
+        causes: for a conflict or a breach of the schema, `field: message` of each.
+    """
+
+    def __init__(self, sentence: str, *, status: int, reason: str = "", causes: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.reason = reason
+        self.causes = causes
+
+
+class AddonRefusedError(ConfcomError):
+    """The add-on cannot be switched as asked, because of what is in the cluster; nothing was changed."""
+
+    exit_code = 1

@@ -1,0 +1,198 @@
+"""A small client of the API server: get, list, apply, delete, and the pod proxy.
+
+Objects are plain dictionaries: typed models drop fields that they do not know (`cluster-addon.md` 7), and what is
+rendered must arrive as it was rendered.
+"""
+
+import contextlib
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+from urllib.parse import quote
+
+import httpx2
+import msgspec
+from lightkube.config.client_adapter import Client, ConnectionParams
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from confcom.errors import InputError, KubeAPIError
+from confcom.kube.kinds import Kind
+
+Object = dict[str, Any]
+Propagation = Literal["Foreground", "Background", "Orphan"]
+
+# An API server that is this slow is not there.
+REQUEST_SECONDS: Final = 15.0
+# A node pod answers at once or not at all; the API server itself waits 30 s for one that is gone.
+PROXY_SECONDS: Final = 5.0
+# A page of pods has about 3 MB.
+PAGE_ITEMS: Final = 500
+# /status of a helper has some 20 kB.
+MAX_PROXIED_BYTES: Final = 1024 * 1024
+_MISSING: Final = 404
+_CREATED: Final = 201
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """The object after an apply, and whether it was not there before."""
+
+    object: Object
+    created: bool
+
+
+class KubeAPI:
+    """One cluster, as one user. Every call has a deadline, and raises `KubeAPIError` where it fails."""
+
+    def __init__(self, config: SingleConfig, *, field_manager: str) -> None:
+        """Connects at the first call.
+
+        Raises:
+            InputError: certificates or keys of the kubeconfig cannot be read.
+        """
+        self.server = config.cluster.server
+        self.context = config.context_name
+        self.warnings: list[str] = []
+        self._manager = field_manager
+        try:
+            self._http = Client(config, ConnectionParams(timeout=httpx2.Timeout(REQUEST_SECONDS)))
+        except (OSError, ssl.SSLError, ConfigError, ValueError) as error:
+            raise InputError(f"kubeconfig: context {config.context_name}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def version(self) -> str:
+        """The API server's version, as in `v1.36.2`."""
+        return str(self._json("GET", "/version").get("gitVersion", ""))
+
+    def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
+        """One object, or None where there is none, or no such kind."""
+        try:
+            return self._json("GET", kind.path(name, namespace))
+        except KubeAPIError as error:
+            if error.status == _MISSING:
+                return None
+            raise
+
+    def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
+        """The objects of one kind, in pages; empty where there is no such kind."""
+        return list(self._items(kind, namespace, {"labelSelector": labels, "fieldSelector": fields}))
+
+    def _items(self, kind: Kind, namespace: str, wanted: Mapping[str, str]) -> Iterator[Object]:
+        query = {name: value for name, value in wanted.items() if value} | {"limit": str(PAGE_ITEMS)}
+        while True:
+            try:
+                page = self._json("GET", kind.path(namespace=namespace), query=query)
+            except KubeAPIError as error:
+                if error.status == _MISSING:
+                    return
+                raise
+            # Items of a list carry neither field.
+            head = {"apiVersion": kind.api_version, "kind": kind.kind}
+            yield from (head | item for item in page.get("items") or ())
+            more = (page.get("metadata") or {}).get("continue")
+            if not more:
+                return
+            query["continue"] = more
+
+    def apply(self, kind: Kind, item: Object, *, force: bool = False, dry_run: bool = False) -> Applied:
+        """Server-side apply of a whole object; without `force` fields that somebody else set differently are a 409."""
+        metadata = item["metadata"]
+        query = {"fieldManager": self._manager, "force": str(force).lower()} | ({"dryRun": "All"} if dry_run else {})
+        path = kind.path(metadata["name"], metadata.get("namespace", ""))
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        answer = self._send("PATCH", path, query=query, content=msgspec.json.encode(item), headers=headers)
+        return Applied(object=_decode(answer), created=answer.status_code == _CREATED)
+
+    def delete(self, kind: Kind, name: str, namespace: str = "", *, propagation: Propagation = "Background") -> bool:
+        """Deletes one object; False where it was not there."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        headers = {"Content-Type": "application/json"}
+        try:
+            self._send("DELETE", kind.path(name, namespace), content=msgspec.json.encode(body), headers=headers)
+        except KubeAPIError as error:
+            if error.status == _MISSING:
+                return False
+            raise
+        return True
+
+    def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> bytes:
+        """What a pod's HTTP port answers, through the API server's pod proxy."""
+        where = f"/api/v1/namespaces/{namespace}/pods/{quote(pod)}:{port}/proxy{path}"
+        answer = self._send("GET", where, timeout=PROXY_SECONDS)
+        if len(answer.content) > MAX_PROXIED_BYTES:
+            raise KubeAPIError(f"pod {pod}: {path}: over {MAX_PROXIED_BYTES >> 20} MiB", status=0)
+        return bytes(answer.content)
+
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
+
+    def _json(self, method: str, path: str, *, query: Mapping[str, str] | None = None) -> Object:
+        return _decode(self._send(method, path, query=query))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = REQUEST_SECONDS,
+    ) -> httpx2.Response:
+        # The adapter joins base address and path itself; a leading slash would drop the base's own path.
+        try:
+            answer = self._http.request(
+                method, path.lstrip("/"), params=query, content=content, headers=headers, timeout=timeout
+            )
+        except httpx2.TimeoutException as error:
+            raise KubeAPIError(f"cluster {self.server}: no answer within {timeout:g} s", status=0) from error
+        except (httpx2.HTTPError, OSError) as error:
+            raise KubeAPIError(f"cluster {self.server}: cannot be reached: {error}", status=0) from error
+        except ConfigError as error:
+            raise InputError(f"kubeconfig: context {self.context}: {error}") from error
+        self._note_warnings(answer)
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+    def _note_warnings(self, answer: httpx2.Response) -> None:
+        for value in answer.headers.get_list("warning"):
+            text = value.partition('"')[2].rpartition('"')[0]
+            if text and text not in self.warnings:
+                self.warnings.append(text)
+
+
+def _decode(answer: httpx2.Response) -> Object:
+    try:
+        content = msgspec.json.decode(answer.content)
+    except msgspec.DecodeError as error:
+        raise KubeAPIError(f"{answer.request.url}: the answer is not JSON: {error}", status=0) from error
+    if not isinstance(content, dict):
+        raise KubeAPIError(f"{answer.request.url}: the answer is not an object", status=0)
+    return content
+
+
+def _failure(answer: httpx2.Response) -> KubeAPIError:
+    """The error that an answer stands for: a `Status` object, or plain text from something in between."""
+    status: dict[str, Any] = {}
+    with contextlib.suppress(msgspec.DecodeError):
+        found = msgspec.json.decode(answer.content)
+        status = found if isinstance(found, dict) else {}
+    causes = tuple(
+        f"{cause.get('field', '')}: {cause.get('message', '')}"
+        for cause in (status.get("details") or {}).get("causes") or ()
+        if isinstance(cause, dict)
+    )
+    message = str(status.get("message") or answer.text.strip()[:300] or answer.reason_phrase)
+    if answer.status_code == 401:
+        message = f"the credentials of this kubeconfig are not accepted ({message})"
+    return KubeAPIError(message, status=answer.status_code, reason=str(status.get("reason", "")), causes=causes)
