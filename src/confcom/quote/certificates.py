@@ -1,11 +1,11 @@
 """X.509 certificates, their PEM chains and CRLs, read once into what verification asks of them.
 
-`cryptography` parses; what it leaves open is closed here: P-256 and ecdsa-with-SHA256 only, critical extensions
-that nobody has looked at are named, and signatures are checked over the received bytes, never over re-encoded ones.
+Everything but P-256 and ecdsa-with-SHA256 is refused. `cryptography` reads keys, dates and the entries of CRLs; names
+and extensions are read here, because they must be compared byte by byte and because `cryptography` answers some that
+are malformed with a warning only.
 """
 
 import binascii
-import enum
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,20 +14,16 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from confcom.errors import InputError
 from confcom.quote import der
-from confcom.quote.printing import printable
+from confcom.quote.envelope import Envelope, common_name
+from confcom.quote.extensions import Extensions
 from confcom.quote.times import Window
 
 # The longest chain is leaf, intermediate, root; more certificates than this are not read at all.
 MAX_CHAIN = 8
-# SGX extension of a PCK certificate (Intel, "PCK Certificate and CRL Profile Specification", 1.3.5).
-SGX_EXTENSION_OID = x509.ObjectIdentifier("1.2.840.113741.1.13.1")
-# A name is printed in sentences; Intel's longest has 25 characters.
-_MAX_NAME = 64
-
+_BLANKS = b"\r\n"
 _ECDSA_SHA256 = ec.ECDSA(SHA256())
 _P256_COORDINATE = 32
 # What `cryptography` raises on bytes that are not a certificate or CRL, beside ValueError.
@@ -37,8 +33,6 @@ _UNREADABLE = (
     OverflowError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
 )
 
 
@@ -46,17 +40,23 @@ class CertificateError(InputError):
     """Bytes are not a certificate, chain, CRL or SGX extension; the sentence goes on after the part's name."""
 
 
-class KeyUse(enum.Enum):
-    """What a certificate's key may do, as far as verification asks."""
-
-    SIGN = "digitalSignature"
-    CERTIFY = "keyCertSign"
-    REVOKE = "cRLSign"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Certificate:
-    """One certificate. `public_key_bytes` is x and y, 32 bytes each; names are DER, `common_name` is for people."""
+    """One certificate.
+
+    Attributes:
+        der: its bytes.
+        signed: the part of them that the signature covers.
+        signature: ECDSA in DER.
+        subject: the content of the name's DER, to be compared.
+        issuer: likewise.
+        common_name: the subject's, to be printed.
+        serial: positive, at most 20 bytes in the field.
+        window: from notBefore to notAfter.
+        public_key: on P-256.
+        public_key_bytes: x and y, 32 bytes each, to be compared.
+        extensions: what the key may do, and for what platform.
+    """
 
     der: bytes
     signed: bytes
@@ -68,11 +68,7 @@ class Certificate:
     window: Window
     public_key: ec.EllipticCurvePublicKey = field(repr=False, compare=False)
     public_key_bytes: bytes
-    is_ca: bool
-    path_length: int | None
-    key_uses: frozenset[KeyUse]
-    unknown_critical: tuple[str, ...]
-    sgx_extension: bytes | None = field(repr=False)
+    extensions: Extensions
 
     @classmethod
     def from_der(cls, data: bytes) -> Self:
@@ -82,36 +78,38 @@ class Certificate:
             CertificateError: it is malformed, or uses another key or signature than ECDSA on P-256 with SHA-256.
         """
         try:
-            signed = _signed_part(data, positive_serial=True)
-            return cls._read(data, signed, x509.load_der_x509_certificate(data))
+            envelope = Envelope.from_der(data)
+            _require_positive_serial(envelope)
+            return cls._read(data, envelope, x509.load_der_x509_certificate(data))
+        except der.DERError as error:
+            raise CertificateError(f"is not a well-formed X.509 certificate: {error}") from error
         except _UNREADABLE as error:
             raise CertificateError("is not a well-formed X.509 certificate") from error
 
     @classmethod
-    def _read(cls, data: bytes, signed: bytes, found: x509.Certificate) -> Self:
+    def _read(cls, data: bytes, envelope: Envelope, found: x509.Certificate) -> Self:
         key = _p256_key(found.public_key())
-        _require_ecdsa_sha256(found.signature_algorithm_oid)
-        name = _common_name(found.subject)
-        constraints, uses = _constraints(found.extensions), _key_uses(found.extensions)
+        _, issuer, _, subject, *_ = envelope.sequences()
+        name = common_name(subject)
+        start, end = found.not_valid_before_utc, found.not_valid_after_utc
         return cls(
             der=data,
-            signed=signed,
-            signature=found.signature,
-            subject=found.subject.public_bytes(),
-            issuer=found.issuer.public_bytes(),
+            signed=envelope.signed,
+            signature=envelope.signature,
+            subject=subject,
+            issuer=issuer,
             common_name=name,
             serial=found.serial_number,
-            window=Window(
-                name=f"certificate '{name}'", start=found.not_valid_before_utc, end=found.not_valid_after_utc
-            ),
+            window=Window(name=f"certificate '{name}'", start=start, end=end),
             public_key=key,
             public_key_bytes=key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:],
-            is_ca=constraints is not None and constraints.ca,
-            path_length=constraints.path_length if constraints else None,
-            key_uses=uses,
-            unknown_critical=_unknown_critical(found.extensions),
-            sgx_extension=_extension(found.extensions, SGX_EXTENSION_OID),
+            extensions=envelope.extensions(der.CONTEXT_3),
         )
+
+    @property
+    def sgx_extension(self) -> bytes | None:
+        """The DER of the SGX extension, which PCK certificates carry."""
+        return self.extensions.sgx
 
     def is_signed_by(self, issuer: "Certificate") -> bool:
         """Whether `issuer`'s key made this certificate's signature; says nothing about names."""
@@ -127,8 +125,7 @@ class RevocationList:
     window: Window
     signed: bytes
     signature: bytes
-    unknown_critical: tuple[str, ...]
-    missing_extensions: tuple[str, ...]
+    extensions: Extensions
     _list: x509.CertificateRevocationList = field(repr=False, compare=False)
 
     @classmethod
@@ -140,26 +137,24 @@ class RevocationList:
         """
         content = crl_der(data)
         try:
-            signed = _signed_part(content, positive_serial=False)
-            return cls._read(signed, x509.load_der_x509_crl(content), name)
+            return cls._read(Envelope.from_der(content), x509.load_der_x509_crl(content), name)
+        except der.DERError as error:
+            raise CertificateError(f"is not a well-formed X.509 CRL: {error}") from error
         except _UNREADABLE as error:
             raise CertificateError("is not a well-formed X.509 CRL") from error
 
     @classmethod
-    def _read(cls, signed: bytes, found: x509.CertificateRevocationList, name: str) -> Self:
-        _require_ecdsa_sha256(found.signature_algorithm_oid)
+    def _read(cls, envelope: Envelope, found: x509.CertificateRevocationList, name: str) -> Self:
         if found.next_update_utc is None:
             raise CertificateError("has no nextUpdate: it never ends, so it cannot be trusted")
-        wanted = {"CRL number": ExtensionOID.CRL_NUMBER, "authority key id": ExtensionOID.AUTHORITY_KEY_IDENTIFIER}
-        there = {extension.oid for extension in found.extensions}
+        _, issuer, *_ = envelope.sequences()
         return cls(
-            issuer=found.issuer.public_bytes(),
-            issuer_name=_common_name(found.issuer),
+            issuer=issuer,
+            issuer_name=common_name(issuer),
             window=Window(name=name, start=found.last_update_utc, end=found.next_update_utc),
-            signed=signed,
-            signature=found.signature,
-            unknown_critical=_unknown_critical(found.extensions),
-            missing_extensions=tuple(words for words, oid in wanted.items() if oid not in there),
+            signed=envelope.signed,
+            signature=envelope.signature,
+            extensions=envelope.extensions(der.CONTEXT_0),
             _list=found,
         )
 
@@ -228,7 +223,7 @@ def crl_der(data: bytes) -> bytes:
 
 def _pem_blocks(text: bytes, label: str) -> list[bytes]:
     begin, end = (f"-----{word} {label}-----".encode() for word in ("BEGIN", "END"))
-    rest = text.rstrip(b"\0").strip()
+    rest = text.rstrip(b"\0").strip(_BLANKS)
     blocks: list[bytes] = []
     while rest:
         if len(blocks) == MAX_CHAIN:
@@ -237,74 +232,31 @@ def _pem_blocks(text: bytes, label: str) -> list[bytes]:
         if not found or not body.startswith(begin):
             raise CertificateError(f"has text where a PEM block '{label}' belongs")
         blocks.append(_unarmour(body.removeprefix(begin)))
-        rest = behind.lstrip()
+        rest = behind.lstrip(_BLANKS)
     return blocks
 
 
 def _unarmour(body: bytes) -> bytes:
+    """The bytes in a PEM block; only the one encoding that base64 has for them is taken, so that no bit is free."""
+    text = body.translate(None, _BLANKS)
     try:
-        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+        content = binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error as error:
         raise CertificateError("has a PEM block that is not base64") from error
+    if binascii.b2a_base64(content, newline=False) != text:
+        raise CertificateError("has a PEM block with stray bits in its base64")
+    return content
 
 
-def _signed_part(data: bytes, *, positive_serial: bool) -> bytes:
-    """The bytes that a certificate's or CRL's signature covers: its first element, tag and length included.
-
-    A serial number that is not positive is refused here, because `cryptography` answers it with a warning only.
-    """
-    whole = der.read_only(data, der.SEQUENCE)
-    tag, content, end = der.read(whole)
-    der.expect(tag, der.SEQUENCE)
-    if positive_serial:
-        tag, value, start = der.read(content)
-        if tag == der.CONTEXT_0:
-            tag, value, _ = der.read(content, start)
-        der.expect(tag, der.INTEGER)
-        if value[:1] > b"\x7f" or not any(value):
-            raise der.DERError("a serial number that is not positive")
-    return whole[:end]
+def _require_positive_serial(envelope: Envelope) -> None:
+    """Refuses what `cryptography` answers with a warning only."""
+    tag, serial = next((part for part in envelope.parts if part[0] != der.CONTEXT_0), (0, b""))
+    der.expect(tag, der.INTEGER)
+    if serial[:1] > b"\x7f" or not any(serial):
+        raise der.DERError("a serial number that is not positive")
 
 
 def _p256_key(key: object) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise CertificateError("has a key that is not on the curve P-256")
     return key
-
-
-def _require_ecdsa_sha256(oid: x509.ObjectIdentifier) -> None:
-    if oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
-        raise CertificateError("has a signature that is not ecdsa-with-SHA256")
-
-
-def _common_name(name: x509.Name) -> str:
-    """The common name, fit to be printed: certificates come from strangers."""
-    values = [str(attribute.value) for attribute in name.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return printable(values[0], _MAX_NAME) if values else "without a common name"
-
-
-def _constraints(extensions: x509.Extensions) -> x509.BasicConstraints | None:
-    found = [extension.value for extension in extensions if isinstance(extension.value, x509.BasicConstraints)]
-    return found[0] if found else None
-
-
-def _key_uses(extensions: x509.Extensions) -> frozenset[KeyUse]:
-    """Without the extension a key may do anything (RFC 5280, 4.2.1.3)."""
-    for extension in extensions:
-        if isinstance(usage := extension.value, x509.KeyUsage):
-            allowed = (usage.digital_signature, usage.key_cert_sign, usage.crl_sign)
-            return frozenset(use for use, given in zip(KeyUse, allowed, strict=True) if given)
-    return frozenset(KeyUse)
-
-
-def _extension(extensions: x509.Extensions, oid: x509.ObjectIdentifier) -> bytes | None:
-    for extension in extensions:
-        if extension.oid == oid and isinstance(extension.value, x509.UnrecognizedExtension):
-            return extension.value.value
-    return None
-
-
-def _unknown_critical(extensions: x509.Extensions) -> tuple[str, ...]:
-    """Critical extensions that verification does not act on; a certificate or CRL with one must be refused."""
-    known = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, SGX_EXTENSION_OID}
-    return tuple(found.oid.dotted_string for found in extensions if found.critical and found.oid not in known)

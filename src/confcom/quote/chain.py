@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from confcom.quote.certificates import Certificate, CertificateError, KeyUse, split_chain
+from confcom.quote.certificates import Certificate, CertificateError, split_chain
 from confcom.quote.endorsements import Endorsements
+from confcom.quote.extensions import KeyUse
 from confcom.quote.pck import PCKExtension
 
 # Real chains have under 4 kB.
@@ -58,9 +59,9 @@ class PCKChain:
         root = endorsements.root
         problems = endorsements.link_problems(self.intermediate, root.certificate)
         problems += endorsements.link_problems(self.leaf, self.intermediate)
-        if root.certificate.path_length == 0:
+        if root.certificate.extensions.path_length == 0:
             problems.append(f"'{root.name}' allows no CA below itself (path length 0)")
-        if self.leaf.is_ca or KeyUse.SIGN not in self.leaf.key_uses:
+        if self.leaf.extensions.is_ca or KeyUse.SIGN not in self.leaf.extensions.key_uses:
             problems.append(f"'{self.leaf.common_name}' may not sign reports")
         return problems + (self._intel_problems() if root.is_intel else [])
 

@@ -1,17 +1,20 @@
 """A strict reader of DER (ITU-T X.690): definite, shortest lengths and single-byte tags, nothing else.
 
-X.509 itself is read by `cryptography`; this is for what it does not read: the SGX extension, and the exact bytes
-that a signature covers.
+X.509 itself is read by `cryptography`; this is for what it does not read, or not strictly: extensions, and the exact
+bytes that a signature covers.
 """
 
 BOOLEAN = 0x01
 INTEGER = 0x02
+BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 ENUMERATED = 0x0A
 SEQUENCE = 0x30
-# [0] EXPLICIT, in which a certificate carries its version.
+SET = 0x31
+# [0] EXPLICIT: a certificate's version, a CRL's extensions. [3] EXPLICIT: a certificate's extensions.
 CONTEXT_0 = 0xA0
+CONTEXT_3 = 0xA3
 
 # A certificate is about 1 kB, a CRL of many thousand entries a few MB: four digits of length are plenty.
 _MAX_LENGTH_DIGITS = 4
@@ -103,3 +106,14 @@ def boolean(content: bytes) -> bool:
     if content not in {b"\x00", b"\xff"}:
         raise DERError("a BOOLEAN that is neither 00 nor FF")
     return content == b"\xff"
+
+
+def dotted(oid: bytes) -> str:
+    """The content of an OBJECT IDENTIFIER as people write it, for example `2.5.29.15`."""
+    arcs = [0]
+    for octet in oid:
+        arcs[-1] = arcs[-1] << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(0)
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:-1])))

@@ -12,12 +12,12 @@ from confcom.errors import CollateralFormatError
 from confcom.quote.certificates import (
     Certificate,
     CertificateError,
-    KeyUse,
     RevocationList,
     split_chain,
     verify_raw,
 )
 from confcom.quote.collateral import Collateral
+from confcom.quote.extensions import KeyUse
 from confcom.quote.qe_identity import QEIdentity
 from confcom.quote.roots import TrustRoot
 from confcom.quote.tcb import TCBInfo
@@ -72,11 +72,13 @@ class Endorsements:
         problems = []
         if certificate.issuer != issuer.subject:
             problems.append(f"'{name}' names another issuer than '{above}'")
-        if not issuer.is_ca or KeyUse.CERTIFY not in issuer.key_uses:
+        if not issuer.extensions.is_ca or KeyUse.CERTIFY not in issuer.extensions.key_uses:
             problems.append(f"'{above}' is not the certificate of a CA")
         if not self.is_signed(certificate, issuer):
             problems.append(f"'{name}' is not signed by the key of '{above}'")
-        problems += [f"'{name}' has the unknown critical extension {oid}" for oid in certificate.unknown_critical]
+        problems += [
+            f"'{name}' has the unknown critical extension {oid}" for oid in certificate.extensions.unknown_critical
+        ]
         return problems
 
     def _root_crl(self, data: bytes) -> Endorsement[RevocationList]:
@@ -111,7 +113,7 @@ class Endorsements:
 
     def _signer_problems(self, signer: Certificate) -> list[str]:
         problems = self.link_problems(signer, self.root.certificate)
-        if signer.is_ca or KeyUse.SIGN not in signer.key_uses:
+        if signer.extensions.is_ca or KeyUse.SIGN not in signer.extensions.key_uses:
             problems.append(f"'{signer.common_name}' may not sign documents")
         if self.root.is_intel and signer.common_name != _INTEL_TCB_SIGNER:
             problems.append(f"the signer is '{signer.common_name}', must be '{_INTEL_TCB_SIGNER}'")
@@ -139,11 +141,11 @@ def crl_problems(
     problems = []
     if crl.issuer != issuer.subject:
         problems.append(f"it is of '{crl.issuer_name}', not of '{issuer.common_name}'")
-    if KeyUse.REVOKE not in issuer.key_uses:
+    if KeyUse.REVOKE not in issuer.extensions.key_uses:
         problems.append(f"'{issuer.common_name}' may not sign CRLs")
     if not is_signed(crl, issuer):
         problems.append(f"it is not signed by the key of '{issuer.common_name}'")
-    problems += [f"it has the unknown critical extension {oid}" for oid in crl.unknown_critical]
+    problems += [f"it has the unknown critical extension {oid}" for oid in crl.extensions.unknown_critical]
     return problems
 
 

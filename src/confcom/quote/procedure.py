@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from confcom.codes import TCBStatus
-from confcom.quote.certificates import CertificateError, key_from_raw, verify_raw
+from confcom.quote.certificates import CertificateError, RevocationList, key_from_raw, verify_raw
 from confcom.quote.chain import PCKChain
 from confcom.quote.endorsements import Endorsement, Endorsements, crl_problems
 from confcom.quote.pck import PCKExtension
@@ -125,6 +125,8 @@ class Examination:
         """3: the chain's root has the key of the named root; certificates are never compared."""
         chain = _needed(self.chain, _CHAIN)
         if chain.root.public_key_bytes == self.root.certificate.public_key_bytes:
+            if not self.endorsements.is_signed(chain.root, self.root.certificate):
+                self.warnings.append("the quote's copy of the root certificate was changed; nothing rests on it")
             return f"the chain ends in the key of '{self.root.name}'"
         found = f"the chain ends in '{chain.root.common_name}', which has not the key of the trusted root"
         sentence = f"{found} '{self.root.name}'"
@@ -151,7 +153,7 @@ class Examination:
         found = self.endorsements.root_crl
         problems = [*found.problems, *self._in_time(found)]
         if (crl := found.value) and found.authentic:
-            self._warn_of_extensions(crl.missing_extensions, "root CA CRL")
+            self._warn_of_extensions(crl)
             signers = [self.endorsements.tcb_info.signer, self.endorsements.qe_identity.signer]
             below = [self.chain.intermediate if self.chain else None, *signers]
             listed = {part.common_name: part for part in below if part and crl.revokes(part)}
@@ -172,7 +174,7 @@ class Examination:
         if crl := found.value:
             doubts = crl_problems(crl, chain.intermediate, self.endorsements.is_signed)
             problems += doubts
-            self._warn_of_extensions(crl.missing_extensions, "PCK CRL")
+            self._warn_of_extensions(crl)
             if not doubts and crl.revokes(chain.leaf):
                 problems.append("it revokes the quote's PCK certificate: the platform's key is no longer to be trusted")
                 self.revoked = "the PCK certificate is revoked" if self.leaf_is_trusted else None
@@ -277,8 +279,10 @@ class Examination:
     def _expired(self, windows: Iterable[Window]) -> list[str]:
         return [problem for window in windows if (problem := window.problem(self.at))]
 
-    def _warn_of_extensions(self, missing: Iterable[str], name: str) -> None:
-        self.warnings += [f"the {name} has no {extension}; Intel's verifier demands one" for extension in missing]
+    def _warn_of_extensions(self, crl: RevocationList) -> None:
+        there = {"CRL number": crl.extensions.has_crl_number, "authority key id": crl.extensions.has_authority_key_id}
+        missing = (extension for extension, is_there in there.items() if not is_there)
+        self.warnings += [f"the {crl.window.name} has no {name}; Intel's verifier demands one" for name in missing]
 
     STEPS: ClassVar = (
         ("quote format", _format),

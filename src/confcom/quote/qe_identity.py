@@ -89,7 +89,7 @@ class QEIdentity:
         issued = signed_text.time(found.issue_date, f"{_NAME}.issueDate")
         until = signed_text.time(found.next_update, f"{_NAME}.nextUpdate")
         return cls(
-            window=Window(name="QE identity", start=issued, end=until),
+            window=Window(name="QE identity", start=issued, end=until, renewable=True),
             evaluation_number=found.evaluation_number,
             misc_select=signed_text.unhex(found.miscselect, 4, f"{_NAME}.miscselect"),
             misc_select_mask=signed_text.unhex(found.miscselect_mask, 4, f"{_NAME}.miscselectMask"),

@@ -6,7 +6,8 @@ from importlib import resources
 from typing import Self
 
 from confcom.errors import InputError
-from confcom.quote.certificates import Certificate, CertificateError, KeyUse, split_chain
+from confcom.quote.certificates import Certificate, CertificateError, split_chain
+from confcom.quote.extensions import KeyUse
 
 # Every subject of the simulated platform carries this word, and no certificate of Intel does.
 SIMULATED_MARK = "Simulated"
@@ -35,7 +36,7 @@ class TrustRoot:
         if certificate.subject != certificate.issuer or not certificate.is_signed_by(certificate):
             name = certificate.common_name
             raise InputError(f"root certificate: '{name}' is not self-signed; name the root of the chain instead")
-        if not certificate.is_ca or KeyUse.CERTIFY not in certificate.key_uses:
+        if not certificate.extensions.is_ca or KeyUse.CERTIFY not in certificate.extensions.key_uses:
             raise InputError(f"root certificate: '{certificate.common_name}' is not the certificate of a CA")
         return cls(certificate=certificate)
 

@@ -113,7 +113,7 @@ class TCBInfo:
         labels = _labels(found.levels[0]) if isinstance(found, _Document3) else ("",) * COMPONENTS
         return cls(
             version=3 if isinstance(found, _Document3) else 2,
-            window=Window(name="TCB info", start=issued, end=until),
+            window=Window(name="TCB info", start=issued, end=until, renewable=True),
             fmspc=signed_text.unhex(found.fmspc, 6, f"{_NAME}.fmspc"),
             pce_id=signed_text.unhex(found.pce_id, 2, f"{_NAME}.pceId"),
             evaluation_number=found.evaluation_number,

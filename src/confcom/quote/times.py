@@ -29,23 +29,32 @@ def format_time(moment: datetime) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
-    """The time in which a certificate, CRL or signed document holds; both ends belong to it."""
+    """The time in which a certificate, CRL or signed document holds; both ends belong to it.
+
+    `renewable` says that its end is a nextUpdate, by which its issuer promises a newer one (CRLs, TCB info, QE
+    identity), and not the end of a certificate.
+    """
 
     name: str
     start: datetime
     end: datetime
+    renewable: bool = False
 
     def problem(self, at: datetime) -> str | None:
         """Why `at` lies outside, in words for the person who verifies, or None."""
         if at < self.start:
             start = format_time(self.start)
-            return f"{self.name} is valid only from {start}, {_span(self.start - at)} after {format_time(at)}"
+            return f"{self.name} is valid only from {start}, {span(self.start - at)} after {format_time(at)}"
         if at > self.end:
-            return f"{self.name} expired at {format_time(self.end)}, {_span(at - self.end)} before {format_time(at)}"
+            return f"{self.name} expired at {format_time(self.end)}, {span(at - self.end)} before {format_time(at)}"
         return None
 
+    def left(self, at: datetime) -> timedelta:
+        """How long it still holds; negative where it is over."""
+        return self.end - at
 
-def _span(length: timedelta) -> str:
+
+def span(length: timedelta) -> str:
     """A length of time in its largest whole unit, for example `72 days`."""
     seconds = int(length.total_seconds())
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):

@@ -417,7 +417,7 @@ CRL_SENTENCES = {
     ),
     "root CRL that revokes the intermediate": "it revokes 'Simulated SGX PCK Processor CA'",
     "root CRL that revokes the TCB signer": "it revokes 'Simulated SGX TCB Signing'",
-    "root CRL that is none": "it is not a well-formed X.509 CRL",
+    "root CRL that is none": "it is not a well-formed X.509 CRL: an element is cut off",
     "root CRL that is expired": "root CA CRL expired at 2026-06-01T10:00:00Z, 2 hours before 2026-06-01T12:00:00Z",
     "root CRL of tomorrow": (
         "root CA CRL is valid only from 2026-06-01T12:01:00Z, 1 minute after 2026-06-01T12:00:00Z"
@@ -430,7 +430,7 @@ CRL_SENTENCES = {
     "PCK CRL that revokes the leaf": (
         "it revokes the quote's PCK certificate: the platform's key is no longer to be trusted"
     ),
-    "PCK CRL that is none": "it is not a well-formed X.509 CRL",
+    "PCK CRL that is none": "it is not a well-formed X.509 CRL: an element is cut off",
     "PCK CRL that is expired": "PCK CRL expired at 2026-06-01T10:00:00Z, 2 hours before 2026-06-01T12:00:00Z",
     "PCK CRL of tomorrow": "PCK CRL is valid only from 2026-06-01T12:01:00Z, 1 minute after 2026-06-01T12:00:00Z",
     "PCK CRL issuer chain of the TCB signer": (
