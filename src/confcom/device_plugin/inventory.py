@@ -16,6 +16,10 @@ INTEL_PROVISION_RESOURCE = "sgx.intel.com/provision"
 INTEL_UNITS = 110
 
 
+# EPC of one QE and one PCE: each is under 2 MiB by its stack and heap (QE3: 0x44000 and 0x24000).
+QUOTING_EPC_MIB = 4
+
+
 class Kind(enum.StrEnum):
     """What a container gets for a unit; the word is part of socket names and device ids."""
 
@@ -62,6 +66,13 @@ class Inventory:
     epc_mib: int
     reserved_mib: int
     offers: tuple[Offer, ...]
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is EPC on the node, but none for applications."""
+        if self.epc_mib and self.reserved_mib == self.epc_mib:
+            return f"all {self.epc_mib} MiB of EPC are withheld (--reserve, --helper-epc): none is left to offer"
+        return None
 
     @property
     def offered_mib(self) -> int:

@@ -8,16 +8,22 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from confcom.device_plugin.inventory import plan
+from confcom.device_plugin.holders import PodResources
+from confcom.device_plugin.inventory import Kind, plan
+from confcom.device_plugin.local_socket import LocalSocket
 from confcom.device_plugin.node import Node
 from confcom.device_plugin.registration import Registrar
 from confcom.device_plugin.server import remove_leftovers
 from confcom.device_plugin.settings import DevicePluginSettings
-from confcom.device_plugin.status import StatusReport
+from confcom.device_plugin.slot_health import SlotWatch
+from confcom.device_plugin.stale_ids import StaleIDs
+from confcom.device_plugin.status import Finding, StatusReport
 from confcom.errors import ConfcomError
-from confcom.platform import device_nodes
-from confcom.platform.epc import EPCFinding, from_sysfs
-from confcom.platform.slots import make_slot_folders
+from confcom.kubelet.contract import KUBELET_SOCKET
+from confcom.platform.device_nodes import find_nodes, simulated_nodes
+from confcom.platform.epc import EPCFinding
+from confcom.platform.slots import make_slot_folders, slot_socket
+from confcom.platform.survey import Roots, survey
 from confcom.runtime import logs
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import HTTPPort
@@ -28,45 +34,93 @@ logger = logging.getLogger(__name__)
 PROGRAM = "sgx-device-plugin"
 # How often the device nodes are looked at: two to five lstat calls.
 REFRESH_SECONDS = 1.0
+# How often a node without SGX is looked at again: a driver may be loaded later, by another DaemonSet.
+IDLE_SECONDS = 15.0
 
 
-def find_epc(settings: DevicePluginSettings) -> EPCFinding:
-    """The EPC to plan with."""
-    if settings.simulate_epc is not None:
-        return EPCFinding(sections=(settings.simulate_epc,), source="simulation")
-    return EPCFinding(sections=from_sysfs(settings.sys_root), source="sysfs")
-
-
-def build(settings: DevicePluginSettings) -> tuple[Node, StatusReport]:
+class Plugin:
     """The object graph of one start."""
-    epc = find_epc(settings)
-    simulated = settings.simulate_epc is not None
-    inventory = plan(epc_mib=epc.mib, helper_epc_mib=0, wanted=settings.wanted)
-    find = device_nodes.simulated_nodes if simulated else device_nodes.find_nodes
-    node = Node(inventory, partial(find, settings.dev_root), settings.slots_dir)
-    return node, StatusReport(node, epc=epc, simulated=simulated, generation=settings.generation)
+
+    def __init__(self, settings: DevicePluginSettings) -> None:
+        self.settings = settings
+        self.stale_ids: StaleIDs | None = None
+        epc, no_epc = self._look()
+        inventory = plan(epc_mib=epc.mib, helper_epc_mib=settings.helper_epc_mib, wanted=settings.wanted)
+        simulated = settings.simulate_epc is not None
+        find = partial(simulated_nodes if simulated else find_nodes, settings.dev_root)
+        self.node = Node(inventory, find, settings.slots_dir)
+        self.pod_resources = PodResources(
+            settings.pod_resources_socket,
+            [offering.offer.resource for offering in self.node.offerings],
+            settings.device_plugin_dir / KUBELET_SOCKET,
+        )
+        if (offering := self.node.offering(Kind.EPC)) is not None:
+            self.stale_ids = StaleIDs(self.pod_resources, offering)
+        self.finding = Finding(node=self.node, epc=epc, no_epc=no_epc, allocated=self._allocated)
+
+    def _look(self) -> tuple[EPCFinding, str | None]:
+        settings = self.settings
+        if settings.simulate_epc is not None:
+            return EPCFinding(sections=(settings.simulate_epc,), source="simulation"), None
+        roots = Roots(dev=settings.dev_root, sys=settings.sys_root, proc=settings.proc_root)
+        found = survey(roots, configured=settings.epc)
+        return found.epc, found.problem
+
+    def _allocated(self) -> int:
+        return self.stale_ids.allocated if self.stale_ids is not None else 0
+
+    def start(self, daemon: Daemon) -> None:
+        """Prepares the slots, and starts the registration of each resource."""
+        settings, node = self.settings, self.node
+        for path in remove_leftovers(settings.device_plugin_dir):
+            logs.event(logger, logging.INFO, "removed the socket of a former instance", socket=path.name)
+        if node.offering(Kind.SLOT) is not None:
+            self._start_slots(daemon)
+        node.refresh()
+        for offering in node.offerings:
+            before = self.stale_ids.clear if self.stale_ids and offering.offer.kind is Kind.EPC else None
+            registrar = Registrar(settings.device_plugin_dir, offering, node.place, before=before)
+            daemon.start(f"registration of {offering.offer.resource}", registrar.run())
+        holders = LocalSocket(settings.holders_path, self.pod_resources, node)
+        daemon.start("local socket", holders.run())
+
+    def _start_slots(self, daemon: Daemon) -> None:
+        folders = make_slot_folders(self.settings.slots_dir, self.settings.slots)
+        sockets = [(folder.name, slot_socket(self.settings.slots_dir, folder.name)) for folder in folders]
+
+        def changed() -> None:
+            self.node.slot_health = watch.health
+            self.node.refresh()
+
+        watch = SlotWatch(sockets, changed)
+        daemon.start("slots", watch.run())
 
 
 async def serve(settings: DevicePluginSettings, daemon: Daemon) -> int:
-    """Runs until the daemon is told to stop; the order of the stop: streams, sockets, HTTP port."""
-    node, report = build(settings)
+    """Runs until the daemon is told to stop; then streams end first, and the HTTP port last."""
+    plugin = Plugin(settings)
+    report = StatusReport(plugin.finding, simulated=settings.simulate_epc is not None, generation=settings.generation)
     http = HTTPPort(report.routes(), settings.http_address, (settings.http_port,))
     daemon.start("HTTP port", http.serve())
     report.log(logger)
-    if node.offerings:
-        make_slot_folders(settings.slots_dir, settings.slots)
-        for path in remove_leftovers(settings.device_plugin_dir):
-            logs.event(logger, logging.INFO, "removed the socket of a former instance", socket=path.name)
-    node.refresh()
-    for offering in node.offerings:
-        registrar = Registrar(settings.device_plugin_dir, offering, node.place)
-        daemon.start(f"registration of {offering.offer.resource}", registrar.run())
-    while not daemon.stopping.is_set():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(daemon.stopping.wait(), REFRESH_SECONDS if node.offerings else None)
-        node.refresh()
+    while not plugin.node.offerings and not await _stopping(daemon, IDLE_SECONDS):
+        plugin = Plugin(settings)
+        report.finding = plugin.finding
+        if plugin.node.offerings:
+            report.log(logger)
+    if plugin.node.offerings:
+        plugin.start(daemon)
+    while not await _stopping(daemon, REFRESH_SECONDS):
+        plugin.node.refresh()
     http.stop()
     return 0
+
+
+async def _stopping(daemon: Daemon, seconds: float) -> bool:
+    """Whether the daemon was told to stop within the time."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(daemon.stopping.wait(), seconds)
+    return daemon.stopping.is_set()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -24,12 +24,18 @@ class Node:
         self.inventory = inventory
         self.offerings = tuple(Offering(offer) for offer in inventory.offers)
         self.nodes = find()
+        self.slots_dir = slots_dir
+        # Without a watch (no helper is ever asked) no slot is healthy.
+        self.slot_health: dict[str, bool] = {}
         self._find = find
-        self._slots_dir = slots_dir
+
+    def offering(self, kind: Kind) -> Offering | None:
+        """The offering of this kind, if there is one."""
+        return next((offering for offering in self.offerings if offering.offer.kind is kind), None)
 
     def place(self) -> Place:
         """What goes into answers from now on."""
-        return Place(nodes=self.nodes, slots_dir=self._slots_dir)
+        return Place(nodes=self.nodes, slots_dir=self.slots_dir)
 
     def refresh(self) -> None:
         """Looks at the device nodes, and offers or withdraws what hangs on them."""
@@ -45,6 +51,8 @@ class Node:
         for offering in self.offerings:
             if (why := self._obstacle(offering.offer.kind)) is not None:
                 offering.withdraw(why)
+            elif offering.offer.kind is Kind.SLOT:
+                self._offer_slots(offering)
             elif offering.devices is None:
                 self._offer(offering)
 
@@ -60,8 +68,13 @@ class Node:
         if offer.kind is not Kind.EPC:
             offering.publish(encode_devices((device_id, True) for device_id in offer.device_ids), offer.units)
         elif (problem := size_problem(offer.resource, offer.units)) is not None:
-            if offering.problem != problem:
+            if not offering.oversize:
                 event(logger, logging.ERROR, problem)
+            offering.oversize = True
             offering.withdraw(problem)
         else:
             offering.publish(encode_units(offer.units), offer.units)
+
+    def _offer_slots(self, offering: Offering) -> None:
+        health = [(slot_id, self.slot_health.get(slot_id, False)) for slot_id in offering.offer.device_ids]
+        offering.publish(encode_devices(health), sum(healthy for _, healthy in health))

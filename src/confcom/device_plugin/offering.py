@@ -23,6 +23,10 @@ class Offering:
         self.registrations = 0
         self.allocations = 0
         self.refused_allocations = 0
+        # Units given out since the start; nobody tells when they come back.
+        self.allocated_units = 0
+        # The list is over what the kubelet takes.
+        self.oversize = False
         self.healthy = 0
         # Why nothing is registered at the moment, in words.
         self.problem: str | None = None

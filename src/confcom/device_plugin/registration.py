@@ -70,12 +70,15 @@ class Registrar:
         offering: Offering,
         place: Callable[[], Place],
         timing: Timing | None = None,
+        before: Callable[[Identity], Awaitable[None]] | None = None,
     ) -> None:
         self._directory = directory
         self._kubelet_socket = directory / contract.KUBELET_SOCKET
         self._offering = offering
         self._place = place
         self._timing = timing or Timing()
+        # What is done before each registration with a kubelet that is there.
+        self._before = before
         self._retry = self._timing.first_retry
 
     async def run(self) -> NoReturn:
@@ -83,6 +86,8 @@ class Registrar:
         while True:
             await self._offering.until(offered=True)
             kubelet = await self._kubelet()
+            if self._before is not None:
+                await self._before(kubelet)
             try:
                 why, settled = await self._session(kubelet)
             except (KubeletError, PlatformError) as error:

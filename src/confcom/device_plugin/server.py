@@ -23,6 +23,7 @@ from confcom.device_plugin.offering import Offering
 from confcom.errors import PlatformError
 from confcom.kubelet import contract
 from confcom.kubelet import deviceplugin_pb2 as dp
+from confcom.platform.slots import make_slot_folder
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Endpoint:
     async def _allocate(self, request: dp.AllocateRequest, context: Any) -> dp.AllocateResponse:
         offering = self._offering
         try:
-            response = respond(offering.offer.kind, request, self._place())
+            response = self._respond(request)
         except PlatformError as error:
             offering.refused_allocations += 1
             event(
@@ -134,9 +135,19 @@ class Endpoint:
             )
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
             raise
+        units = sum(len(container.devices_ids) for container in request.container_requests)
         offering.allocations += 1
-        units = [len(container.devices_ids) for container in request.container_requests]
-        event(logger, logging.INFO, "allocated", cause="allocated", resource=offering.offer.resource, units=sum(units))
+        offering.allocated_units += units
+        event(logger, logging.INFO, "allocated", cause="allocated", resource=offering.offer.resource, units=units)
+        return response
+
+    def _respond(self, request: dp.AllocateRequest) -> dp.AllocateResponse:
+        place = self._place()
+        response = respond(self._offering.offer.kind, request, place)
+        for container in response.container_responses:
+            for mount in container.mounts:
+                # A folder that is missing here is made by the container runtime, and the helper may not write in it.
+                make_slot_folder(place.slots_dir, Path(mount.host_path).name)
         return response
 
     async def _pre_start(self, _request: dp.PreStartContainerRequest, _context: Any) -> dp.PreStartContainerResponse:

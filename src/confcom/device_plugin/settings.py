@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from confcom.device_plugin.inventory import Wanted
+from confcom.device_plugin.inventory import QUOTING_EPC_MIB, Wanted
 from confcom.errors import SettingsError
 from confcom.platform.slots import DEFAULT_SLOT_COUNT, DEFAULT_SLOTS_DIR, MAX_SLOTS
 from confcom.settings import Size
@@ -39,12 +39,18 @@ class DevicePluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     helper_tokens: Annotated[
         int, Meta(ge=0, le=MAX_UNITS, description="quote helpers that may run at once; 0 offers none")
     ] = 2
+    helper_epc: Annotated[
+        Size, Meta(description="EPC of one quote helper's QE and PCE, withheld for each token; none in simulation")
+    ] = Size(QUOTING_EPC_MIB << 20)
     intel_names: Annotated[bool, Meta(description="offer sgx.intel.com/enclave and /provision as well")] = False
     device_plugin_dir: Annotated[Path, Meta(description="the kubelet's folder of plugin sockets")] = Path(
         "/var/lib/kubelet/device-plugins"
     )
     pod_resources_socket: Annotated[
         Path | None, Meta(description="the kubelet's PodResources socket, where it is mounted")
+    ] = None
+    holders_socket: Annotated[
+        Path | None, Meta(description="where to tell who holds what; by default beside the slots' folder")
     ] = None
     dev_root: Annotated[Path, Meta(description="where the host's /dev is seen")] = Path("/dev")
     sys_root: Annotated[Path, Meta(description="where the host's /sys is seen")] = Path("/sys")
@@ -72,7 +78,21 @@ class DevicePluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
             provision_units=self.provision_units,
             slots=self.slots,
             helper_tokens=self.helper_tokens,
-            # A partial MiB that is withheld is a MiB that cannot be offered.
-            reserve_mib=-(-self.reserve >> 20),
+            reserve_mib=_whole_mib(self.reserve),
             intel_names=self.intel_names,
         )
+
+    @property
+    def helper_epc_mib(self) -> int:
+        """What is withheld for each of the helper's tokens."""
+        return 0 if self.simulate_epc is not None else _whole_mib(self.helper_epc)
+
+    @property
+    def holders_path(self) -> Path:
+        """Where the local socket is."""
+        return self.holders_socket or self.slots_dir.parent / "device-plugin.sock"
+
+
+def _whole_mib(size: int) -> int:
+    """Rounded up: a MiB that is withheld in part cannot be offered."""
+    return -(-size >> 20)

@@ -1,13 +1,16 @@
 """What the plugin tells about itself: `/livez`, `/readyz`, `/status`, `/metrics`, and the first lines of its log."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from confcom import __version__
+from confcom.device_plugin import freeze
+from confcom.device_plugin.listing import list_bytes
 from confcom.device_plugin.node import Node
 from confcom.device_plugin.offering import Offering
 from confcom.platform.epc import EPCFinding
@@ -18,12 +21,22 @@ from confcom.runtime.status import STATUS_VERSION, DevicePluginStatus, ResourceS
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class StatusReport:
-    """Reads the node's state when asked, and keeps none of its own."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What one look at the machine led to; `allocated` gives the EPC ids that may count as allocated now."""
 
-    def __init__(self, node: Node, *, epc: EPCFinding, simulated: bool, generation: int) -> None:
-        self._node = node
-        self._epc = epc
+    node: Node
+    epc: EPCFinding
+    # Why there is no EPC, from every source together.
+    no_epc: str | None
+    allocated: Callable[[], int]
+
+
+class StatusReport:
+    """Reads the node's state when asked, and keeps none of its own but the finding, which `main` may replace."""
+
+    def __init__(self, finding: Finding, *, simulated: bool, generation: int) -> None:
+        self.finding = finding
         self._simulated = simulated
         self._generation = generation
         self._registry = CollectorRegistry(auto_describe=False)
@@ -41,8 +54,8 @@ class StatusReport:
     def log(self, logger: logging.Logger) -> None:
         """The lines of the start: what was found, what is offered, and why not more."""
         status = self.status()
-        if not self._node.offerings:
-            event(logger, logging.WARNING, "idle", why=self.idle_reason())
+        if not self.finding.node.offerings:
+            event(logger, logging.WARNING, "idle, with nothing to offer", why=self.idle_reason())
             return
         event(
             logger,
@@ -54,24 +67,31 @@ class StatusReport:
             reserved_mib=status.reserved_mib,
             devices=" ".join(status.devices),
         )
+        for sentence in status.advice:
+            event(logger, logging.WARNING, sentence)
 
     def idle_reason(self) -> str | None:
         """Why nothing is offered on this node, or None where something is."""
-        if self._node.offerings:
+        if self.finding.node.offerings:
             return None
-        if self._node.inventory.epc_mib:
+        if self.finding.node.inventory.epc_mib:
             return "every resource is switched off"
-        return "this node has no EPC that the kernel knows of, so there is no SGX to offer"
+        return self.finding.no_epc or "this node has no EPC"
+
+    def advice(self) -> tuple[str, ...]:
+        """Sentences for the operator about a node that works, but could hurt."""
+        inventory = self.finding.node.inventory
+        return tuple(filter(None, (inventory.problem, freeze.advice(inventory.offered_mib))))
 
     def problem(self) -> str | None:
         """Why the plugin is not ready, or None: each resource is registered and its stream has lasted a moment."""
-        late = [_resource_problem(offering) for offering in self._node.offerings if not offering.is_registered]
+        late = [_resource_problem(offering) for offering in self.finding.node.offerings if not offering.is_registered]
         return "; ".join(late) or None
 
     def status(self) -> DevicePluginStatus:
         """`/status` of this moment."""
         problem = self.problem()
-        inventory, nodes = self._node.inventory, self._node.nodes
+        inventory, nodes = self.finding.node.inventory, self.finding.node.nodes
         return DevicePluginStatus(
             version=STATUS_VERSION,
             program="sgx-device-plugin",
@@ -81,13 +101,13 @@ class StatusReport:
             ready=problem is None,
             problem=problem or self.idle_reason(),
             epc_mib=inventory.epc_mib,
-            epc_source=self._epc.source,
+            epc_source=self.finding.epc.source,
             reserved_mib=inventory.reserved_mib,
             offered_mib=inventory.offered_mib,
             devices=tuple(dict.fromkeys(node.host_path for node in (nodes.enclave, nodes.provision) if node)),
-            resources=tuple(map(_resource_status, self._node.offerings)),
-            freeze_seconds=0.0,
-            advice=(),
+            resources=tuple(map(_resource_status, self.finding.node.offerings)),
+            freeze_seconds=freeze.freeze_seconds(inventory.offered_mib, self.finding.allocated()),
+            advice=self.advice(),
         )
 
 
@@ -103,7 +123,7 @@ def _resource_status(offering: Offering) -> ResourceStatus:
         registered=offering.is_registered,
         total=offering.offer.units,
         healthy=offering.healthy,
-        list_bytes=len(offering.devices or b""),
+        list_bytes=list_bytes(offering.offer.units) if offering.oversize else len(offering.devices or b""),
         registrations=offering.registrations,
         allocations=offering.allocations,
         last_list_seconds_ago=None if last is None else offering.clock() - last,
@@ -123,7 +143,13 @@ class _Metrics(Collector):
         yield GaugeMetricFamily("confcom_epc_mib", "EPC of the node", value=status.epc_mib)
         yield GaugeMetricFamily("confcom_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib)
         yield GaugeMetricFamily("confcom_device_plugin_ready", "1 when /readyz says ok", value=int(status.ready))
+        yield GaugeMetricFamily(
+            "confcom_kubelet_freeze_seconds",
+            "Estimate: how long a kubelet of 1.36 or newer admits no pod after its restart",
+            value=status.freeze_seconds,
+        )
         yield _units(status)
+        yield self._refused()
         for name, text, field in (
             ("registered", "1 when the kubelet has taken the list", "registered"),
             ("list_bytes", "Size of the list", "list_bytes"),
@@ -135,6 +161,13 @@ class _Metrics(Collector):
             ("allocations", "Allocate calls answered", "allocations"),
         ):
             yield _per_resource(CounterMetricFamily, name, text, field, status)
+
+    def _refused(self) -> Metric:
+        text = "1 when the list is over what the kubelet takes, and is not sent"
+        family = GaugeMetricFamily("confcom_device_plugin_list_refused", text, labels=("resource",))
+        for offering in self._report.finding.node.offerings:
+            family.add_metric((offering.offer.resource,), float(offering.oversize))
+        return family
 
 
 def _units(status: DevicePluginStatus) -> Metric:

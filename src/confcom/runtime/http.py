@@ -48,11 +48,18 @@ Route = Callable[[], Answer | Awaitable[Answer]]
 
 
 class HTTPPort:
-    """Serves routes on the first free of some ports; 0 means any free one."""
+    """Serves routes on the first free of some ports; 0 means any free one. Or on a `listener` of the caller's."""
 
-    def __init__(self, routes: Mapping[str, Route], address: str, ports: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        address: str = "127.0.0.1",
+        ports: tuple[int, ...] = (0,),
+        *,
+        listener: socket.socket | None = None,
+    ) -> None:
         self._routes = dict(routes)
-        self._socket = _bind(address, ports)
+        self._socket = listener or _bind(address, ports)
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -77,7 +84,10 @@ class HTTPPort:
 
     async def serve(self) -> None:
         """Answers until `stop` is called."""
-        event(logger, logging.INFO, "HTTP port open", address=self._socket.getsockname()[0], port=self.port)
+        if self._socket.family == socket.AF_UNIX:
+            event(logger, logging.INFO, "local socket open", path=self._socket.getsockname())
+        else:
+            event(logger, logging.INFO, "HTTP port open", address=self._socket.getsockname()[0], port=self.port)
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
