@@ -1,0 +1,219 @@
+"""HTTPS to one certificate service: bounded in time and size, patient where that helps, and never led elsewhere."""
+
+import contextlib
+import email.utils
+import queue
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import httpx2
+
+from confcom import __version__
+from confcom.collateral import network_errors
+from confcom.collateral.address import host_of, is_nearby
+from confcom.collateral.limits import MAX_REDIRECTS, Deadline, Limits
+from confcom.errors import CollateralError, InputError
+
+_TOO_MANY = frozenset({429, 503})
+# A pause is lengthened by up to this part of it, so that nodes that failed together do not come back together.
+_JITTER = 0.25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A whole answer with status 200; header names are lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> datetime | None:
+        """The service's clock, where it says it."""
+        return _http_date(self.headers.get("date", ""))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """The way to a service. `proxy` is a URL; without it the environment's proxies count, save for hosts nearby.
+
+    `ca_file` holds the PEM of CAs that are trusted beside the system's. Clock and pause are for tests.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    ca_file: Path | None = None
+    proxy: str | None = None
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep
+
+    def session(self, url: str) -> "Session":
+        """A session with the host of `url`, whose total deadline begins now.
+
+        Raises:
+            InputError: the CA file or the proxy cannot be used.
+        """
+        nearby = is_nearby(url)
+        try:
+            client = httpx2.Client(
+                verify=self._tls() if url.startswith("https:") else False,
+                proxy=None if nearby else self.proxy,
+                trust_env=not nearby,
+                timeout=httpx2.Timeout(self.limits.read, connect=self.limits.connect),
+                # Counting received bytes bounds memory only where none are unpacked.
+                headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
+            )
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise InputError(f"--proxy: is not a proxy's URL: {error}; write http://HOST:PORT") from error
+        return Session(client, self)
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self.ca_file is not None:
+            try:
+                context.load_verify_locations(cafile=self.ca_file)
+            except ssl.SSLError as error:
+                raise InputError(f"--ca-file {self.ca_file}: holds no certificate in PEM") from error
+            except OSError as error:
+                raise InputError(f"--ca-file {self.ca_file}: {error.strerror or error}") from error
+        return context
+
+
+class Session:
+    """Requests that share one connection and one total deadline; a context manager."""
+
+    def __init__(self, client: httpx2.Client, network: Network) -> None:
+        self._client = client
+        self._network = network
+        self._limits = network.limits
+        self._deadline = Deadline(network.limits.total, network.clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def get(self, url: str, what: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """The answer to a GET; what may pass is tried again within the deadline. `what` names the part in sentences.
+
+        Raises:
+            CollateralError: there was no answer of status 200 in time; the sentence names the host and what to do.
+        """
+        pause = self._limits.first_pause
+        for attempt in range(1, self._limits.attempts + 1):
+            try:
+                return self._once(url, what, headers or {})
+            except CollateralError as error:
+                wait = max(pause * (1 + random.uniform(0, _JITTER)), _asked_wait(error))  # noqa: S311 - not a secret
+                if not error.passing or attempt == self._limits.attempts:
+                    raise
+                if wait >= self._deadline.left:
+                    raise _no_time_left(error, wait, self._deadline.left) from error
+            self._network.pause(wait)
+            pause *= 2
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, url: str, what: str, headers: Mapping[str, str]) -> Reply:
+        """One attempt, in a thread: only so a name server or a trickle of bytes cannot hold the caller."""
+        results: queue.SimpleQueue[Reply | Exception] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                results.put(self._exchange(url, what, headers))
+            except Exception as error:  # noqa: BLE001 - it is handed to the caller, whatever it is
+                results.put(error)
+
+        threading.Thread(target=work, name=f"collateral: {what}", daemon=True).start()
+        try:
+            result = results.get(timeout=self._deadline.left)
+        except queue.Empty:
+            # The thread ends by its closed connection, or else by its own read timeout.
+            self._client.close()
+            raise network_errors.of_deadline(host_of(url), what, self._deadline.seconds) from None
+        if isinstance(result, (httpx2.HTTPError, httpx2.InvalidURL, OSError)):
+            raise network_errors.of_exception(host_of(url), what, result) from result
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _exchange(self, url: str, what: str, headers: Mapping[str, str]) -> Reply:
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._client.stream("GET", url, headers=dict(headers)) as response:
+                if response.is_redirect:
+                    url = _redirected(url, response, what)
+                    continue
+                found = {name.lower(): value for name, value in response.headers.items()}
+                if response.status_code != httpx2.codes.OK:
+                    raise _refusal(host_of(url), what, response.status_code, found)
+                return Reply(headers=found, body=self._body(response, url, what))
+        raise CollateralError(f"{host_of(url)}: {what}: redirects more than {MAX_REDIRECTS} times; correct the URL")
+
+    def _body(self, response: httpx2.Response, url: str, what: str) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise CollateralError(f"{host_of(url)}: {what}: is compressed, though nobody asked for that")
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > self._limits.body_bytes:
+                raise CollateralError(
+                    f"{host_of(url)}: {what}: has over {self._limits.body_bytes >> 10} KiB, which no {what} has: "
+                    "is the URL that of a certificate service?"
+                )
+        return bytes(body)
+
+
+class _AskedToWaitError(CollateralError):
+    """A refusal with Retry-After, in seconds."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence, passing=True)
+        self.seconds = seconds
+
+
+def _refusal(host: str, what: str, status: int, headers: Mapping[str, str]) -> CollateralError:
+    error = network_errors.of_status(host, what, status, headers)
+    wait = _retry_after(headers) if status in _TOO_MANY else None
+    return error if wait is None else _AskedToWaitError(str(error), wait)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3): a number, or a date compared with the service's own."""
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        # A number of more digits than this is forever as well.
+        return float(value[:9])
+    then, now = _http_date(value), _http_date(headers.get("date", ""))
+    return max(0.0, (then - now).total_seconds()) if then and now else None
+
+
+def _asked_wait(error: CollateralError) -> float:
+    return error.seconds if isinstance(error, _AskedToWaitError) else 0.0
+
+
+def _no_time_left(error: CollateralError, wait: float, left: float) -> CollateralError:
+    return CollateralError(f"{error} (The next try would be due in {wait:.0f} s; {left:.0f} s are left.)")
+
+
+def _http_date(text: str) -> datetime | None:
+    with contextlib.suppress(ValueError, OverflowError):
+        found = email.utils.parsedate_to_datetime(text)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return None
+
+
+def _redirected(url: str, response: httpx2.Response, what: str) -> str:
+    """Where a redirect leads, if that is the same service: another host was not named by the user."""
+    here = httpx2.URL(url)
+    there = here.join(response.headers.get("location", ""))
+    if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+        raise CollateralError(
+            f"{host_of(url)}: {what}: redirects to {host_of(str(there))}, which is not followed; name that host "
+            "yourself if you trust it"
+        )
+    return str(there)
