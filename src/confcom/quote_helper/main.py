@@ -71,11 +71,11 @@ class QuoteHelper:
     async def live(self, daemon: Daemon) -> None:
         """Serves until the daemon stops, then answers what was accepted."""
         self.seats.prepare()
+        # What can fail for good comes before anything that clients see.
+        port = self._open_port()
         self.front.start()
-        self.seats.look(ready=False)
         daemon.start("seats", self._look_after_seats())
         daemon.start("self-check", self._check_for_ever())
-        port = self._open_port()
         daemon.start("http-port", port.serve())
         try:
             await daemon.stopping.wait()
@@ -88,7 +88,14 @@ class QuoteHelper:
 
     async def _look_after_seats(self) -> None:
         while True:
-            self.seats.look(ready=self.problem() is None)
+            try:
+                self.seats.look(ready=self.problem() is None)
+            except OSError as error:
+                # A full disk, for example: those who are served now go on being served.
+                event(
+                    logger, logging.ERROR, "sockets cannot be looked after", cause="look",
+                    problem=error.strerror, file=error.filename,
+                )  # fmt: skip
             self._publish()
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -112,7 +119,7 @@ class QuoteHelper:
     async def _leave(self) -> None:
         if self.seats.leave():
             deadline = time.monotonic() + HAND_OVER_SECONDS
-            while self.seats.serving and time.monotonic() < deadline:
+            while (self.seats.serving or self.seats.lingering) and time.monotonic() < deadline:
                 await asyncio.sleep(LOOK_SECONDS / 5)
         for seat in self.seats.seats:
             if seat.origin is not None:

@@ -56,7 +56,13 @@ class Seats:
         self._registry = registry
         self._listeners = listeners
         self._linger = linger
+        self._lingering: list[Origin] = []
         self.take_overs = 0
+
+    @property
+    def lingering(self) -> bool:
+        """Whether a listener that was replaced is still open for clients that had just found it."""
+        return bool(self._lingering)
 
     @property
     def serving(self) -> bool:
@@ -109,13 +115,20 @@ class Seats:
 
     def close(self) -> None:
         """Stops listening; a path is unlinked only while it is this helper's own socket."""
-        for seat in self.seats:
-            if seat.origin is not None:
-                # Unlinked first: a client that comes now finds nothing, instead of a socket nobody reads.
-                if _inode(seat.path) == seat.inode:
-                    seat.path.unlink(missing_ok=True)
-                self._listeners.remove(seat.origin)
-                seat.origin = None
+        with contextlib.ExitStack() as stack:
+            # Under the lock, so that what is unlinked is not the socket of a helper that is just taking the path. A
+            # lock that cannot be had must not keep this helper alive.
+            with contextlib.suppress(BusyError):
+                stack.enter_context(self._registry.locked())
+            for seat in self.seats:
+                if seat.origin is not None:
+                    # Unlinked first: a client that comes now finds nothing, instead of a socket nobody reads.
+                    if _inode(seat.path) == seat.inode:
+                        seat.path.unlink(missing_ok=True)
+                    self._listeners.remove(seat.origin)
+                    seat.origin = None
+        for origin in list(self._lingering):
+            self._end_lingering(origin)
 
     def _take(self, seat: Seat) -> None:
         try:
@@ -145,7 +158,13 @@ class Seats:
         event(logger, logging.INFO, "replaced, standing by", path=seat.path)
         remaining = {path: inode for path, inode in self._registry.me.sockets.items() if path != str(seat.path)}
         self._registry.update(sockets=remaining)
-        self._linger(LINGER_SECONDS, lambda: self._listeners.remove(origin))
+        self._lingering.append(origin)
+        self._linger(LINGER_SECONDS, lambda: self._end_lingering(origin))
+
+    def _end_lingering(self, origin: Origin) -> None:
+        if origin in self._lingering:
+            self._lingering.remove(origin)
+            self._listeners.remove(origin)
 
 
 def _temporary(path: Path) -> Path:

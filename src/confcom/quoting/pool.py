@@ -207,21 +207,29 @@ class Pool:
     async def _keep(self, index: int) -> None:
         failures = 0
         while not self._stopping:
-            worker = await self._spawn(index)
-            try:
-                status = await self._until_ended(worker)
-            finally:
-                self._lost(worker)
-                worker.kill()
-            failures = 0 if worker.served else failures + 1
+            ended, served = await self._one_life(index)
+            failures = 0 if served else failures + 1
             delay = min(FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), MAX_BACKOFF_SECONDS) if failures else 0.0
-            ended = signal.Signals(-status).name if status < 0 else f"status {status}"
             event(
                 logger, logging.WARNING, "worker ended, starting another", cause="worker-ended",
-                worker=index, ended=ended, served=worker.served, wait_seconds=delay,
+                worker=index, ended=ended, served=served, wait_seconds=delay,
             )  # fmt: skip
             self.restarts += 1
             await asyncio.sleep(delay)
+
+    async def _one_life(self, index: int) -> tuple[str, int]:
+        """Starts a worker and waits for its end: how it ended, and how many requests it served."""
+        try:
+            worker = await self._spawn(index)
+        except OSError as error:
+            # No descriptor, process or memory at this moment; there may be one later.
+            return f"not started: {error.strerror}", 0
+        try:
+            status = await self._until_ended(worker)
+        finally:
+            self._lost(worker)
+            worker.kill()
+        return signal.Signals(-status).name if status < 0 else f"status {status}", worker.served
 
     async def _spawn(self, index: int) -> WorkerProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -229,12 +237,16 @@ class Pool:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
         ours.setblocking(False)
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
-                msgspec.json.encode(self._settings).decode(),
-                pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
-            )  # fmt: skip
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
+                    msgspec.json.encode(self._settings).decode(),
+                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
+                )  # fmt: skip
+        except BaseException:
+            ours.close()
+            raise
         worker = WorkerProcess(index, ours, process)
         self._workers[index] = worker
         self._watch(ours.fileno(), lambda: self._readable(worker))
