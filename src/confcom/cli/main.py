@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import daemons, demo, explain, quote, quote_requests, simulate
+from confcom.cli import daemons, demo, doctor, explain, quote, quote_requests, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.add_typer(daemons.app)
+app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 quote.app.command("target-info")(quote_requests.target_info)
 quote.app.command("get")(quote_requests.get)
