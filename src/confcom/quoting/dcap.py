@@ -25,7 +25,7 @@ _KEY_ID = DEFAULT_KEY_ID.to_bytes()
 # Failures behind which a device may stand that is missing or may not be opened. The last is how Intel's service shows
 # it; our clients' keys are checked before they come here.
 _ASK_DEVICES = frozenset((
-    AESM.UNEXPECTED, AESM.NO_DEVICE, AESM.SERVICE_UNAVAILABLE, AESM.ENCLAVE_LOAD, AESM.UNSUPPORTED_ATT_KEY_ID,
+    AESM.NO_DEVICE, AESM.SERVICE_UNAVAILABLE, AESM.ENCLAVE_LOAD, AESM.UNSUPPORTED_ATT_KEY_ID,
 ))  # fmt: skip
 
 
@@ -105,9 +105,7 @@ class DcapBackend:
         self.get_quote_size()
         quote, no_probe = self._quote_to_check()
         if quote is None:
-            message = (
-                f"{no_probe}, and no quote was served since the last check: the QE answers, but nothing was verified"
-            )
+            message = f"{no_probe}, and no quote was served since the last check: the QE answers, but none was verified"
             return CheckOutcome(quoting=None, verified=False, reason="NoProbe", message=message)
         from confcom.quoting.dcap_check import check_quote  # noqa: PLC0415 - certificates, for the first check
 

@@ -51,13 +51,8 @@ def check_quote(quote: bytes, at: datetime, root: TrustRoot | None = None) -> Ch
         return msgspec.structs.replace(outcome, quoting=_broken(found, _OWN_STEPS), message=message)
     if outcome.quoting is not None:
         return msgspec.structs.replace(outcome, message=outcome.quoting)
-    chain = [
-        f"step {step.number} ({step.name}): {step.detail}"
-        for step in found.steps
-        if step.number in _CHAIN_STEPS and not step.ok
-    ]
-    if chain:
-        return msgspec.structs.replace(outcome, message="; ".join(chain))
+    if chain := _broken(found, _CHAIN_STEPS):
+        return msgspec.structs.replace(outcome, message=chain)
     message = (
         f"no collateral source: signatures lead from the quote to '{found.root_name}', but whether they are revoked, "
         "and the TCB, were not looked at"
