@@ -85,3 +85,18 @@ def start_helper(platform_dir, short_dir):
             return helper
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def shared_helper(platform_dir):
+    """One running helper with two slots, for tests that leave it as they found it."""
+    from helper_process import HelperProcess
+
+    folder = Path(tempfile.mkdtemp(prefix="cc"))
+    helper = HelperProcess(folder, platform_dir, "--slots", "2")
+    try:
+        helper.wait_ready()
+        yield helper
+    finally:
+        helper.end()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,215 @@
+"""Workers that are killed, stopped and overloaded: a client sees at worst a slower answer."""
+
+import signal
+import statistics
+import subprocess
+import threading
+import time
+
+import pytest
+from helper_process import HelperProcess, Load, ask, connect, exchange, frame, kill
+from quote_requests import error_code, judged, quote_check, quote_of, quote_request
+
+from confcom.aesm import Client
+
+KILLS = 10
+NUM = bytes.fromhex("aa0103489875")
+NUM_OK = bytes.fromhex("aa010408001001")
+
+
+def all_ready(status):
+    return all(worker["ready"] for worker in status["workers"]) and len(status["workers"]) > 0
+
+
+def new_workers(helper, count, killed):
+    """Waits for `count` ready workers, none of them one of those that were killed."""
+
+    def alive(status):
+        return len(status["workers"]) == count and all_ready(status) and not killed & pids(status)
+
+    def pids(status):
+        return {worker["pid"] for worker in status["workers"]}
+
+    return pids(helper.wait_until(alive))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_worker_killed_ten_times_under_load_fails_no_request(start_helper, platform, workers):
+    helper = start_helper("--workers", str(workers))
+    with Load(helper.socket, 64, quote_request(platform), quote_check(platform)) as load:
+        killed = set()
+        for _ in range(KILLS):
+            pids = new_workers(helper, workers, killed)
+            load.wait_for(64)
+            for pid in pids:
+                kill(pid)
+            killed |= pids
+        new_workers(helper, workers, killed)
+        load.wait_for(64)
+        load.stop()
+    assert load.failures == []
+    assert helper.status()["worker_restarts"] == KILLS * workers
+    assert helper.metric("worker_restarts_total") == KILLS * workers
+    assert helper.metric("requests_total", type="GetQuoteEx", code="0") >= load.done
+    assert judged(platform, quote_of(ask(helper.socket, quote_request(platform)))) == "UpToDate"
+
+
+def test_worker_that_hangs_is_replaced_and_its_requests_are_served(start_helper, platform):
+    helper = start_helper("--hang-seconds", "0.5")
+    with Load(helper.socket, 16, quote_request(platform), quote_check(platform)) as load:
+        for round_ in range(2):
+            load.wait_for(32)
+            kill(helper.worker_pids()[0], signal.SIGSTOP)
+            helper.wait_until(lambda s, n=round_ + 1: s["worker_restarts"] == n and all_ready(s))
+        load.wait_for(32)
+        load.stop()
+    assert load.failures == []
+    assert load.slowest < 5
+    helper.wait_for_line("worker hangs and is ended")
+
+
+def test_request_whose_worker_dies_each_time_is_given_up_with_code_1(start_helper, platform):
+    helper = start_helper("--quote-wait", "1000")
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(ask(helper.socket, quote_request(platform))))
+    client.start()
+    for attempt in range(3):
+        status = helper.wait_until(
+            lambda s, n=attempt: s["worker_restarts"] == n and s["workers"] and s["workers"][0]["jobs"] == 1
+        )
+        kill(status["workers"][0]["pid"])
+        assert ask(helper.socket, NUM) == NUM_OK
+    client.join(10)
+    assert [error_code(answer) for answer in answers] == [1]
+    helper.wait_for_line("request given up: each worker that had it died")
+    assert helper.metric("killer_requests_total") == 1
+    helper.wait_until(all_ready)
+    assert error_code(ask(helper.socket, quote_request(platform))) == 0
+
+
+def test_client_that_has_gone_costs_no_quote(start_helper, platform):
+    helper = start_helper("--quote-wait", "200")
+    request = frame(quote_request(platform))
+    first = connect(helper.socket)
+    first.sendall(request)
+    helper.wait_until(lambda s: s["workers"][0]["jobs"] == 1)
+    leavers = [connect(helper.socket) for _ in range(40)]
+    for sock in leavers:
+        sock.sendall(request)
+    for sock in leavers:
+        sock.close()
+    start = time.monotonic()
+    assert error_code(ask(helper.socket, quote_request(platform))) == 0
+    # Forty quotes would take eight seconds.
+    assert time.monotonic() - start < 4
+    first.close()
+    assert helper.metric("lost_connections_total", cause="left") >= 40
+
+
+def test_flood_on_the_shared_socket_leaves_a_slot_its_share(start_helper, platform):
+    helper = start_helper("--slots", "1", "--quote-cost", "1")
+    slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
+    request = quote_request(platform)
+
+    def quiet(count):
+        times = []
+        for _ in range(count):
+            start = time.monotonic()
+            assert error_code(ask(slot, request)) == 0
+            times.append(time.monotonic() - start)
+        return statistics.median(times)
+
+    with Load(helper.socket, 64, request, quote_check(platform)) as load:
+        load.wait_for(128)
+        beside = quiet(60)
+        load.stop()
+    assert load.failures == []
+    # In one queue it would wait for 64 quotes of a millisecond. The rest is this test's own 64 threads.
+    assert beside < 0.03
+
+
+def test_flood_beyond_the_queue_is_answered_busy_and_slots_are_served(start_helper, platform):
+    """With 250 descriptors an origin may have 132 connections, half of which may wait."""
+    helper = start_helper("--slots", "1", "--quote-wait", "100", descriptors=250)
+    slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
+    request = frame(quote_request(platform))
+    flood = [connect(helper.socket) for _ in range(120)]
+    try:
+        for sock in flood:
+            sock.sendall(request)
+        busy = 0
+        for sock in flood[-20:]:
+            data = sock.recv(65536)
+            busy += error_code(data[4:]) == 18
+        assert busy == 20
+        start = time.monotonic()
+        assert error_code(ask(slot, quote_request(platform))) == 0
+        assert time.monotonic() - start < 2
+        assert helper.metric("requests_total", type="GetQuoteEx", origin="shared", code="18") >= 20
+    finally:
+        for sock in flood:
+            sock.close()
+
+
+def test_connection_cap_holds_back_one_origin_and_not_the_others(start_helper, platform):
+    """Idle connections beyond the cap wait in the kernel, and those who hold half a frame give way first."""
+    helper = start_helper("--slots", "1", descriptors=250)
+    slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
+    idle = [connect(helper.socket) for _ in range(300)]
+    try:
+        start = time.monotonic()
+        assert ask(slot, NUM) == NUM_OK
+        assert time.monotonic() - start < 1
+        assert error_code(ask(helper.socket, quote_request(platform))) == 0
+        assert time.monotonic() - start < 4
+        assert helper.metric("lost_connections_total", cause="pressed") >= 1
+    finally:
+        for sock in idle:
+            sock.close()
+
+
+def test_helper_out_of_descriptors_recovers_and_keeps_its_workers(start_helper, platform):
+    """The limit falls under a running helper, below what it has open: EMFILE at each accept and each worker's start."""
+    helper = start_helper("--workers", "2")
+    pid = str(helper.process.pid)
+    subprocess.run(["prlimit", "--pid", pid, "--nofile=12:20000"], check=True)
+    kill(helper.worker_pids()[0])
+    idle = [connect(helper.socket) for _ in range(30)]
+    helper.wait_for_line("not started: Too many open files")
+    subprocess.run(["prlimit", "--pid", pid, "--nofile=4096:20000"], check=True)
+    for sock in idle:
+        sock.close()
+    helper.wait_until(lambda s: len(s["workers"]) == 2 and all_ready(s))
+    assert error_code(ask(helper.socket, quote_request(platform))) == 0
+    assert helper.metric("lost_connections_total", cause="accept_failed") >= 1
+
+
+def test_limit_of_open_files_that_is_too_low_is_said_at_the_start(start_helper):
+    helper = start_helper(wait=False, descriptors=64)
+    assert helper.wait_end() == 3
+    assert "the limit of open files is 64: raise it" in "\n".join(helper.log)
+
+
+def test_answers_that_need_no_qe_come_before_any_worker_is_ready(start_helper, short_dir, platform):
+    """A platform's folder that holds something else: no worker ever gets its key."""
+    wrong = short_dir / "wrong"
+    wrong.mkdir()
+    (wrong / "letter.txt").write_text("not a machine")
+    helper = HelperProcess(short_dir, wrong)
+    try:
+        helper.wait_for_line("serving")
+        helper.wait_for_line("no quoting")
+        assert ask(helper.socket, NUM) == NUM_OK
+        client = Client(helper.socket)
+        assert len(client.get_supported_att_key_ids()) == 1
+        assert client.select_att_key_id() == client.get_supported_att_key_ids()[0]
+        assert client.get_pub_key_id_size() == 32
+        assert ask(helper.socket, bytes.fromhex("0a0348e807")).hex() == "0a02081e"
+        assert helper.get("/livez")[0] == 200
+        code, body, _ = helper.get("/readyz")
+        assert code == 503
+        assert b"simulated platform" in body
+        assert helper.status()["last_causes"]
+        assert exchange(helper.socket, bytes.fromhex("00000040")) == b""
+    finally:
+        helper.end()
