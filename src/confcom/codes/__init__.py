@@ -25,7 +25,7 @@ from confcom.codes.verdicts import TCBStatus, advisory, tcb_status
 if TYPE_CHECKING:
     from confcom.codes.relations import Link, links
     from confcom.codes.search import find, nearest
-    from confcom.codes.table import ALL_CODES, CODES, lookup, quote3
+    from confcom.codes.table import ALL_CODES, CODES, lookup, quote3, symptom
 
 __all__ = [
     "AESM",
@@ -52,6 +52,7 @@ __all__ = [
     "quote3",
     "quote3_from_qcnl",
     "quote3_from_sgx_status",
+    "symptom",
     "tcb_status",
 ]
 
@@ -64,6 +65,7 @@ _LOADED_LATE = {
     "lookup": "table",
     "nearest": "search",
     "quote3": "table",
+    "symptom": "table",
 }
 
 

@@ -57,6 +57,20 @@ SYMPTOM_CODES: tuple[Code, ...] = (
         ),
     ),
     _symptom(
+        "another enclave",
+        who=Who.YOU,
+        meaning="The quote is of another enclave than the one expected; this alone says nothing against the platform.",
+        causes=(
+            "MRENCLAVE changes with every build of an enclave and with its settings (heap, threads, manifest).",
+            "MRSIGNER is SHA-256 of the signing key's modulus: it was signed by another key, for example a test key.",
+            "ISVPRODID and ISVSVN stand in the settings with which the enclave was signed; an old version is running.",
+        ),
+        next_step=(
+            "Compare with what the signing tool prints of the enclave that you mean to run, then deploy that one or "
+            "name the new values in the policy."
+        ),
+    ),
+    _symptom(
         "debug enclave",
         who=Who.YOU,
         meaning="The enclave runs with the DEBUG attribute: its host can read and change its memory.",

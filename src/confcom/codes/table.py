@@ -29,12 +29,22 @@ CODES: dict[Family, tuple[Code, ...]] = {
 
 ALL_CODES: tuple[Code, ...] = tuple(code for codes in CODES.values() for code in codes)
 
+_SYMPTOMS = {code.name: code for code in SYMPTOM_CODES}
 _BY_NUMBER = {(code.family, code.number): code for code in ALL_CODES if code.number is not None}
 
 
 def lookup(family: Family, number: int) -> Code | None:
     """The entry of `number` in `family`, or None."""
     return _BY_NUMBER.get((family, number))
+
+
+def symptom(name: str) -> Code:
+    """The entry of a symptom, by its name.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return _SYMPTOMS[name]
 
 
 def quote3(number: int) -> Code:

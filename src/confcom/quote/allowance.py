@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from confcom.errors import InputError
 from confcom.quote.times import Window, format_time, span
 
-# Verifiers and certificate services are told apart by NTP in seconds; five minutes is what Kerberos allows too.
+# Clocks of verifiers and certificate services differ by seconds where NTP runs; five minutes is what Kerberos
+# allows too.
 DEFAULT_CLOCK_SLACK = timedelta(minutes=5)
 # More than a day is no clock that differs, but a wrong one.
 MAX_CLOCK_SLACK = timedelta(days=1)
@@ -59,3 +60,7 @@ class Allowance:
     def _covers(self, window: Window, at: datetime) -> bool:
         grace = self.grace if window.renewable else timedelta()
         return window.start - at <= self.clock_slack and at - window.end <= grace
+
+
+# Windows are taken exactly.
+EXACT = Allowance()

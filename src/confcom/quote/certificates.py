@@ -151,7 +151,7 @@ class RevocationList:
         return cls(
             issuer=issuer,
             issuer_name=common_name(issuer),
-            window=Window(name=name, start=found.last_update_utc, end=found.next_update_utc),
+            window=Window(name=name, start=found.last_update_utc, end=found.next_update_utc, renewable=True),
             signed=envelope.signed,
             signature=envelope.signature,
             extensions=envelope.extensions(der.CONTEXT_0),

@@ -1,6 +1,10 @@
-"""Finding a quote in what people have at hand: the bytes, hex, base64, base64url, or JSON that holds one of them."""
+"""Finding a quote in what people have at hand: the bytes, hex, base64, base64url, or JSON that holds one of them.
+
+What programs put around a quote in binary (Open Enclave, RA-TLS) is taken off by `wrappings`.
+"""
 
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +15,17 @@ import msgspec
 from confcom.errors import InputError
 from confcom.quote.printing import printable
 from confcom.quote.reading import other_kind
+from confcom.quote.wrappings import is_certificate, unwrap
 from confcom.sgx import Quote, QuoteHeader
 from confcom.sgx.quote import INTEL_QE_VENDOR_ID, KEY_TYPE_ECDSA_P256, TEE_TYPE_SGX
 
-# JSON around hex around bytes has two layers; deeper nesting is nobody's format.
-_MAX_LAYERS = 4
+# PEM around a certificate around CBOR around bytes has three layers, in JSON and hex five; deeper nesting is nobody's
+# format.
+_MAX_LAYERS = 6
+# The largest quote that is read, as hex in base64 in JSON, has less; the search looks at each layer as a whole.
+MAX_WRAPPED_BYTES = 4 * 1024 * 1024
+# JSON may hold many strings that could be quotes; the first few are looked at.
+_MAX_CANDIDATES = 64
 # How deep a quote may lie in JSON.
 _MAX_JSON_DEPTH = 8
 _MAX_PATH = 100
@@ -46,7 +56,10 @@ def find_quote(data: bytes) -> FoundQuote:
     if not data.strip():
         raise InputError("no quote found: the input is empty")
     hint = ""
-    for candidate in _candidates(FoundQuote(data=data), _MAX_LAYERS):
+    if len(data) > MAX_WRAPPED_BYTES:
+        raise InputError(f"no quote found: the input has {len(data)} bytes; at most {MAX_WRAPPED_BYTES} are read")
+    candidates = _candidates(FoundQuote(data=data), _MAX_LAYERS)
+    for candidate in itertools.islice(candidates, _MAX_CANDIDATES):
         if problem := _unusable(candidate.data):
             hint = hint or problem
         elif looks_like_quote(candidate.data):
@@ -93,6 +106,7 @@ def _candidates(found: FoundQuote, layers: int) -> Iterator[FoundQuote]:
 
 
 def _decodings(data: bytes) -> Iterator[tuple[str, bytes]]:
+    yield from unwrap(data)
     text = data.removeprefix(b"\xef\xbb\xbf").strip()
     if text[:1] in {b"{", b"[", b'"'}:
         yield from _json_members(text)
@@ -139,4 +153,6 @@ def _strings(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
 def _nothing_found(data: bytes) -> str:
     if data.lstrip()[:1] in {b"{", b"["}:
         return "no quote found: the JSON has no member 'quote' or 'QuoteHex' that holds one"
+    if is_certificate(data):
+        return "no quote found: the certificate has no extension that holds one; RA-TLS certificates have"
     return f"no quote found in {len(data)} bytes: they are neither a quote nor hex, base64 or JSON of one"

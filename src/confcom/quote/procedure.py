@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import ClassVar, TypeVar
 
 from confcom.codes import TCBStatus
+from confcom.quote.allowance import Allowance
 from confcom.quote.certificates import CertificateError, RevocationList, key_from_raw, verify_raw
 from confcom.quote.chain import PCKChain
 from confcom.quote.endorsements import Endorsement, Endorsements, crl_problems
@@ -47,11 +48,12 @@ class _NotJudgedError(Exception):
 class Examination:
     """One run of the steps over one quote. Each step is a method that returns its detail, or raises."""
 
-    def __init__(self, data: bytes, endorsements: Endorsements, at: datetime) -> None:
+    def __init__(self, data: bytes, endorsements: Endorsements, at: datetime, allowance: Allowance) -> None:
         self.data = data
         self.endorsements = endorsements
         self.root = endorsements.root
         self.at = at
+        self.allowance = allowance
         self.warnings: list[str] = []
         self.windows: list[Window] = [self.root.certificate.window]
         self.quote: Quote | None = None
@@ -78,7 +80,8 @@ class Examination:
             advisories=tuple(dict.fromkeys(advisory for level in levels for advisory in level.advisories)),
             identity=self.quote.report if self.quote else read_identity(self.data),
             steps=steps,
-            warnings=tuple(self.warnings),
+            # Both signed documents have one signer, whose window would be told of twice.
+            warnings=tuple(dict.fromkeys(self.warnings)),
             windows=tuple(dict.fromkeys(self.windows)),
             at=self.at,
             root_name=self.root.name,
@@ -90,6 +93,8 @@ class Examination:
             platform_level=self.platform_level,
             qe_identity=qe_identity.value if qe_identity.authentic else None,
             qe_level=self.qe_level,
+            quote=self.quote,
+            allowance=self.allowance,
         )
 
     def _judge(self, number: int, name: str, step: Callable[["Examination"], str]) -> Step:
@@ -277,7 +282,9 @@ class Examination:
         return self._expired(found.windows)
 
     def _expired(self, windows: Iterable[Window]) -> list[str]:
-        return [problem for window in windows if (problem := window.problem(self.at))]
+        found = tuple(windows)
+        self.warnings += [warning for window in found if (warning := self.allowance.warning(window, self.at))]
+        return [problem for window in found if (problem := self.allowance.problem(window, self.at))]
 
     def _warn_of_extensions(self, crl: RevocationList) -> None:
         there = {"CRL number": crl.extensions.has_crl_number, "authority key id": crl.extensions.has_authority_key_id}

@@ -1,14 +1,16 @@
 """What a verification found: every step, what it rests on, and what it says of platform and enclave."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from confcom.codes import TCBStatus
+from confcom.quote.allowance import EXACT, Allowance
 from confcom.quote.pck import PCKExtension
 from confcom.quote.qe_identity import QEIdentity, QELevel
+from confcom.quote.shortfall import Shortfall, shortfall
 from confcom.quote.tcb import TCBInfo, TCBLevel
 from confcom.quote.times import Window
-from confcom.sgx import QuoteHeader, ReportBody
+from confcom.sgx import Quote, QuoteHeader, ReportBody
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,8 @@ class Verification:
         platform_level: the TCB level that the platform reaches.
         qe_identity: the QE identity, where it is authentic.
         qe_level: the level that the QE reaches.
+        quote: the parsed quote, where it could be read; not shown, since its certificate identifies a machine.
+        allowance: how far outside of a window `at` was allowed to lie.
     """
 
     verdict: bool
@@ -64,9 +68,24 @@ class Verification:
     platform_level: TCBLevel | None
     qe_identity: QEIdentity | None
     qe_level: QELevel | None
+    quote: Quote | None = field(default=None, repr=False)
+    allowance: Allowance = EXACT
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the quote is not genuine: one sentence for each step that was judged and did not hold."""
         failed = (step for step in self.steps if step.judged and not step.ok)
         return tuple(f"step {step.number} ({step.name}): {step.detail}" for step in failed)
+
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """What the platform lacks for a better TCB level; None where there is none, or where nothing is known."""
+        if self.tcb_info is None or self.pck is None or self.tcb_info.fmspc != self.pck.fmspc:
+            return None
+        return shortfall(self.tcb_info, self.pck, self.platform_level)
+
+    @property
+    def holds(self) -> tuple[datetime, datetime] | None:
+        """From when until when all windows hold together; None where they never do."""
+        start, end = max(part.start for part in self.windows), min(part.end for part in self.windows)
+        return (start, end) if start <= end else None

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from confcom.errors import QuoteVerificationError
+from confcom.quote.allowance import EXACT, Allowance
 from confcom.quote.collateral import Collateral
 from confcom.quote.endorsements import Endorsements
 from confcom.quote.procedure import Examination
@@ -13,11 +14,13 @@ from confcom.quote.roots import TrustRoot
 class Verifier:
     """Examines quotes with one collateral under one named root; the collateral is read and checked only once.
 
-    It may be used from several threads, and at any time: windows are judged anew for each quote.
+    It may be used from several threads, and at any time: windows are judged anew for each quote, with the allowance
+    that is given here.
     """
 
-    def __init__(self, collateral: Collateral, root: TrustRoot) -> None:
+    def __init__(self, collateral: Collateral, root: TrustRoot, allowance: Allowance = EXACT) -> None:
         self._endorsements = Endorsements(collateral, root)
+        self._allowance = allowance
 
     def examine(self, quote: bytes, at: datetime) -> Verification:
         """Every step of the verification of `quote` at the time `at`; never raises for what the quote holds.
@@ -27,7 +30,7 @@ class Verifier:
         """
         if at.tzinfo is None:
             raise ValueError("the time of a verification needs a time zone")
-        return Examination(bytes(quote), self._endorsements, at).run()
+        return Examination(bytes(quote), self._endorsements, at, self._allowance).run()
 
     def verify(self, quote: bytes, at: datetime) -> Verification:
         """The verification of a genuine quote.
