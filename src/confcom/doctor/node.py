@@ -40,10 +40,12 @@ def processor(found: Survey) -> Check:
     if not seen.sgx:
         return Check(
             name="processor",
-            verdict=Verdict.FAILED,
+            verdict=Verdict.WARNING if found.enabled else Verdict.FAILED,
             source=source,
-            evidence="no SGX",
-            fix="use a machine, or a virtual machine size, with SGX (on Azure: DCsv3 and DCdsv3)",
+            evidence="no SGX" + (", yet a driver works: CPUID is hidden or altered here" if found.enabled else ""),
+            fix=None
+            if found.enabled
+            else "use a machine, or a virtual machine size, with SGX (on Azure: DCsv3 and DCdsv3)",
         )
     shown = {"SGX1": seen.sgx1, "SGX2": seen.sgx2, "launch control": seen.launch_control}
     evidence = "SGX with " + (", ".join(name for name, there in shown.items() if there) or "nothing further")
