@@ -27,7 +27,8 @@ class HelperProcess:
         self.log = []
         self._changed = threading.Condition()
         command = [
-            sys.executable, "-m", "confcom.quote_helper", "--simulated-platform", str(platform_dir),
+            sys.executable, "-m", "confcom.quote_helper",
+            *(["--simulated-platform", str(platform_dir)] if platform_dir else []),
             "--socket-dir", str(self.folder / "s"), "--state-dir", str(self.folder / "state"),
             "--slots-dir", str(self.folder / "l"), "--http-port", "0", *flags,
         ]  # fmt: skip

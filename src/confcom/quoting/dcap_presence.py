@@ -73,8 +73,8 @@ def missing_library() -> Lack | None:
     """Why the quoting libraries cannot be loaded, or None; tried in a child, so that this process stays small."""
     command = [sys.executable, "-m", "confcom.quoting.dcap_library"]
     try:
-        done = subprocess.run(  # noqa: PLW1510 - the status is looked at below
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOOK_SECONDS
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, check=False, capture_output=True, text=True, timeout=LOOK_SECONDS
         )
     except subprocess.TimeoutExpired:
         sentence = f"loading the quoting libraries did not end within {LOOK_SECONDS:g} s"

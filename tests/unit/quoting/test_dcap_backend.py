@@ -4,15 +4,10 @@ import hashlib
 import os
 import stat
 import struct
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "support" / "libsgx"))
-
-from dcap_worker import DcapWorker
-from libsgx_stand_in import (
+from libsgx.stand_in import (
     ABORT,
     AESM_ADDR_SEEN,
     COMPILER,
@@ -29,6 +24,7 @@ from libsgx_stand_in import (
     quote_reply,
     without_certificates,
 )
+from libsgx.worker import DcapWorker
 
 from confcom.quoting.hop import Operation, split_quote
 from confcom.sgx import DEFAULT_KEY_ID, QEReportInfo, Quote, TargetInfo

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from libsgx_stand_in import SOCKET_VARIABLE
+from libsgx.stand_in import SOCKET_VARIABLE
 
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import Message, Operation, decode, pack_quote
