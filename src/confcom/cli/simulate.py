@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from confcom.cli import simulate_pccs
 from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, write_output
 from confcom.codes import TCBStatus
 from confcom.errors import InputError, SGXFormatError
@@ -16,6 +17,7 @@ from confcom.simulation.platform import SimulatedPlatform
 from confcom.simulation.reports import SIMULATED_MR_ENCLAVE, SIMULATED_MR_SIGNER, make_report
 
 app = typer.Typer(help="Stand-ins for SGX hardware: for trials and tests, never for trust.", no_args_is_help=True)
+app.command("pccs")(simulate_pccs.pccs)
 
 _REPORT_DATA_SIZE = 64
 _MEASUREMENT_SIZE = 32

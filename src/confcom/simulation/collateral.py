@@ -26,7 +26,7 @@ from confcom.simulation.keys import raw_signature
 from confcom.simulation.names import INTERMEDIATE, PCK, ROOT, TCB_SIGNER
 
 # Of the size of Intel's present ones; it grows with each of Intel's recoveries and is only ever compared.
-_EVALUATION_NUMBER = 21
+EVALUATION_NUMBER: Final = 21
 # Intel's mask: FLAGS but MODE64BIT, and nothing of XFRM, which depends on the processor.
 _ATTRIBUTES_MASK = bytes.fromhex("FBFFFFFFFFFFFFFF0000000000000000")
 
@@ -84,13 +84,15 @@ class CollateralOptions:
     """What a test may want otherwise than a healthy platform has it.
 
     `tcb_status` takes the place of the platform's own. `missing_level` leaves out every TCB level that the platform
-    reaches. `revoke_pck` puts the PCK certificate on the PCK CRL. All parts start `issued` before now (a negative
+    reaches. `revoke_pck` puts the PCK certificate on the PCK CRL. `evaluation_number` stands in TCB info and QE
+    identity. All parts start `issued` before now (a negative
     span lies in the future) and end after `lifetime`, the root's CRL after `root_crl_lifetime`.
     """
 
     tcb_status: TCBStatus | None = None
     missing_level: bool = False
     revoke_pck: bool = False
+    evaluation_number: int = EVALUATION_NUMBER
     # Some verifiers have no patience with clocks that differ.
     issued: timedelta = timedelta(minutes=5)
     lifetime: timedelta = timedelta(days=30)
@@ -108,7 +110,7 @@ def make_collateral(
     start = (now - options.issued).astimezone(UTC).replace(microsecond=0)
     window = {"issueDate": format_time(start), "nextUpdate": format_time(start + options.lifetime)}
     tcb_info = _compact(_tcb_info(identity, options, window))
-    qe_identity = _compact(_qe_identity(window))
+    qe_identity = _compact(_qe_identity(options, window))
     signer_chain = (certificates[TCB_SIGNER] + certificates[ROOT]).decode()
     root_ca_crl = make_crl(
         certificates[ROOT], keys[ROOT], this_update=start, next_update=start + options.root_crl_lifetime
@@ -141,7 +143,7 @@ def _tcb_info(identity: PlatformIdentity, options: CollateralOptions, window: di
         "fmspc": identity.fmspc.hex().upper(),
         "pceId": identity.pce_id.hex().upper(),
         "tcbType": 0,
-        "tcbEvaluationDataNumber": _EVALUATION_NUMBER,
+        "tcbEvaluationDataNumber": options.evaluation_number,
         "tcbLevels": _tcb_levels(identity, options),
     }
 
@@ -173,12 +175,12 @@ def _tcb_level(components: bytes, pce_svn: int, status: TCBStatus, *, date: str 
     }
 
 
-def _qe_identity(window: dict[str, str]) -> dict[str, Any]:
+def _qe_identity(options: CollateralOptions, window: dict[str, str]) -> dict[str, Any]:
     return {
         "id": "QE",
         "version": 2,
         **window,
-        "tcbEvaluationDataNumber": _EVALUATION_NUMBER,
+        "tcbEvaluationDataNumber": options.evaluation_number,
         "miscselect": QE_MISC_SELECT.to_bytes(4, "little").hex().upper(),
         "miscselectMask": "FFFFFFFF",
         # Masked, as Intel writes it: 11 00 00...
