@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import daemons, demo, doctor, explain, quote, quote_requests, simulate
+from confcom.cli import collateral, daemons, demo, doctor, explain, quote, quote_requests, simulate
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(collateral.app, name="collateral")
 app.command("demo")(demo.demo)
 app.add_typer(daemons.app)
 app.command("doctor")(doctor.doctor)

@@ -44,7 +44,7 @@ def pccs(
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Serve a simulated machine's certificates and collateral as a PCCS and as Azure's THIM, until SIGTERM or SIGINT."""
+    """Serve a simulated machine's certificates and collateral as a PCCS and as Azure's THIM, until stopped."""
     if fault == ["list"]:
         _print_faults()
         return

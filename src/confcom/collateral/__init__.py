@@ -9,9 +9,9 @@ from confcom.collateral.bundle import read_bundle, write_bundle
 from confcom.collateral.cache import Cache, CachedSource, OfflineSource
 from confcom.collateral.files import FileSource, read_path
 from confcom.collateral.limits import Limits
+from confcom.collateral.network import Network
 from confcom.collateral.opening import SourceChoice, open_source
 from confcom.collateral.services import PCCS, THIM, IntelPCS
-from confcom.collateral.session import Network
 from confcom.collateral.source import Obtained, Source, UpdateChannel, Wanted
 from confcom.collateral.summary import PartSummary, earliest_end, summarise
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from confcom.collateral.address import THIM_PATH, service_base
 from confcom.collateral.cache import Cache, CachedSource, OfflineSource
 from confcom.collateral.files import FileSource
+from confcom.collateral.network import Network
 from confcom.collateral.services import PCCS, THIM, IntelPCS
-from confcom.collateral.session import Network
 from confcom.collateral.source import Source
 from confcom.errors import InputError
 

@@ -6,15 +6,19 @@ Sources: Intel's PCS API v4; the PCCS of Intel's DCAP; Azure's DCAP client for t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from confcom.collateral import answers
 from confcom.collateral.address import host_of, service_base
-from confcom.collateral.session import Network, Reply, Session
+from confcom.collateral.network import Network
 from confcom.collateral.source import Obtained, Wanted, require_fit
 from confcom.errors import CollateralError
 from confcom.quote.collateral import Collateral
 from confcom.quote.times import format_time
+
+if TYPE_CHECKING:
+    from confcom.collateral.session import Reply, Session
 
 INTEL_PCS = "https://api.trustedservices.intel.com/sgx/certification/v4"
 # The distribution point in Intel's root certificate. A constant, because one taken from a chain that nobody has
@@ -69,10 +73,10 @@ class CertificateService:
     def _requests(self, wanted: Wanted) -> dict[str, _Request]:
         raise NotImplementedError
 
-    def _reply(self, session: Session, part: str, request: _Request) -> Reply:
+    def _reply(self, session: "Session", part: str, request: _Request) -> "Reply":
         return session.get(request.url, part, request.headers)
 
-    def _assembled(self, replies: Mapping[str, Reply]) -> Collateral:
+    def _assembled(self, replies: Mapping[str, "Reply"]) -> Collateral:
         at = {part: f"{host_of(self.base)}: {part}" for part in replies}
         tcb_info, tcb_info_signature = answers.tcb_info(replies[_TCB_INFO].body, at[_TCB_INFO])
         qe_identity, qe_identity_signature = answers.qe_identity(replies[_QE_IDENTITY].body, at[_QE_IDENTITY])
@@ -194,7 +198,7 @@ def _url(base: str, **query: str) -> str:
     return f"{base}?{urlencode(query)}"
 
 
-def _clock_notes(reply: Reply, now: datetime, host: str) -> tuple[str, ...]:
+def _clock_notes(reply: "Reply", now: datetime, host: str) -> tuple[str, ...]:
     """A wrong clock makes fresh collateral look expired, or not valid yet."""
     if reply.date is None or abs(reply.date - now) <= MAX_CLOCK_DIFFERENCE:
         return ()

@@ -6,9 +6,8 @@ import queue
 import random
 import ssl
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -18,7 +17,8 @@ import httpx2
 from confcom import __version__
 from confcom.collateral import network_errors
 from confcom.collateral.address import host_of, is_nearby
-from confcom.collateral.limits import MAX_REDIRECTS, Deadline, Limits
+from confcom.collateral.limits import MAX_REDIRECTS, Deadline
+from confcom.collateral.network import Network
 from confcom.errors import CollateralError, InputError
 
 _TOO_MANY = frozenset({429, 503})
@@ -39,56 +39,16 @@ class Reply:
         return _http_date(self.headers.get("date", ""))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Network:
-    """The way to a service. `proxy` is a URL; without it the environment's proxies count, save for hosts nearby.
+class Session:
+    """Requests that share one connection and one total deadline; a context manager."""
 
-    `ca_file` holds the PEM of CAs that are trusted beside the system's. Clock and pause are for tests.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    ca_file: Path | None = None
-    proxy: str | None = None
-    clock: Callable[[], float] = time.monotonic
-    pause: Callable[[float], None] = time.sleep
-
-    def session(self, url: str) -> "Session":
-        """A session with the host of `url`, whose total deadline begins now.
+    def __init__(self, network: Network, url: str) -> None:
+        """A session with the host of `url`.
 
         Raises:
             InputError: the CA file or the proxy cannot be used.
         """
-        nearby = is_nearby(url)
-        try:
-            client = httpx2.Client(
-                verify=self._tls() if url.startswith("https:") else False,
-                proxy=None if nearby else self.proxy,
-                trust_env=not nearby,
-                timeout=httpx2.Timeout(self.limits.read, connect=self.limits.connect),
-                # Counting received bytes bounds memory only where none are unpacked.
-                headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
-            )
-        except (ValueError, httpx2.InvalidURL) as error:
-            raise InputError(f"--proxy: is not a proxy's URL: {error}; write http://HOST:PORT") from error
-        return Session(client, self)
-
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        if self.ca_file is not None:
-            try:
-                context.load_verify_locations(cafile=self.ca_file)
-            except ssl.SSLError as error:
-                raise InputError(f"--ca-file {self.ca_file}: holds no certificate in PEM") from error
-            except OSError as error:
-                raise InputError(f"--ca-file {self.ca_file}: {error.strerror or error}") from error
-        return context
-
-
-class Session:
-    """Requests that share one connection and one total deadline; a context manager."""
-
-    def __init__(self, client: httpx2.Client, network: Network) -> None:
-        self._client = client
+        self._client = _client(network, url)
         self._network = network
         self._limits = network.limits
         self._deadline = Deadline(network.limits.total, network.clock)
@@ -217,3 +177,30 @@ def _redirected(url: str, response: httpx2.Response, what: str) -> str:
             "yourself if you trust it"
         )
     return str(there)
+
+
+def _client(network: Network, url: str) -> httpx2.Client:
+    nearby = is_nearby(url)
+    try:
+        return httpx2.Client(
+            verify=_tls(network.ca_file) if url.startswith("https:") else False,
+            proxy=None if nearby else network.proxy,
+            trust_env=not nearby,
+            timeout=httpx2.Timeout(network.limits.read, connect=network.limits.connect),
+            # Counting received bytes bounds memory only where none are unpacked.
+            headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
+        )
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise InputError(f"--proxy: is not a proxy's URL: {error}; write http://HOST:PORT") from error
+
+
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except ssl.SSLError as error:
+            raise InputError(f"--ca-file {ca_file}: holds no certificate in PEM") from error
+        except OSError as error:
+            raise InputError(f"--ca-file {ca_file}: {error.strerror or error}") from error
+    return context
