@@ -229,7 +229,8 @@ def _pem_blocks(text: bytes, label: str) -> list[bytes]:
         if len(blocks) == MAX_CHAIN:
             raise CertificateError(f"holds more than {MAX_CHAIN} PEM blocks")
         body, found, behind = rest.partition(end)
-        if not found or not body.startswith(begin):
+        # Markers stand on lines of their own: OpenSSL's readers and others refuse what is behind them.
+        if not found or not body.startswith((begin + b"\n", begin + b"\r\n")) or not body.endswith(b"\n"):
             raise CertificateError(f"has text where a PEM block '{label}' belongs")
         blocks.append(_unarmour(body.removeprefix(begin)))
         rest = behind.lstrip(_BLANKS)

@@ -210,6 +210,14 @@ def test_pem_may_have_any_line_length_and_line_end(machine):
         (b"x", "has text where a PEM block 'CERTIFICATE' belongs"),
         (b"-----BEGIN CERTIFICATE-----", "has text where a PEM block 'CERTIFICATE' belongs"),
         (b"-----END CERTIFICATE-----", "has text where a PEM block 'CERTIFICATE' belongs"),
+        (
+            b"-----BEGIN CERTIFICATE-----AA==\n-----END CERTIFICATE-----",
+            "has text where a PEM block 'CERTIFICATE' belongs",
+        ),
+        (
+            b"-----BEGIN CERTIFICATE-----\nAA==-----END CERTIFICATE-----",
+            "has text where a PEM block 'CERTIFICATE' belongs",
+        ),
         (b"-----BEGIN X509 CRL-----\nAA==\n-----END X509 CRL-----", "has text where a PEM block 'CERTIFICATE' belongs"),
         (b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----", "has a PEM block that is not base64"),
         (b"-----BEGIN CERTIFICATE-----\nA=A=\n-----END CERTIFICATE-----", "has a PEM block that is not base64"),
