@@ -1,6 +1,10 @@
 """The backend of hardware: quotes of Intel's QE and PCE, and the self-check of a helper without collateral."""
 
+import contextlib
 import logging
+import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 # The QE pads nothing and takes any buffer that is large enough; Gramine has always passed it this much.
 QUOTE_ROOM_BYTES = 8192
+# A key is made and certified in well under a second. Intel's quote provider tries an unreachable service for a minute,
+# by default, and says nothing meanwhile.
+SLOW_SECONDS = 10.0
 _KEY_ID = DEFAULT_KEY_ID.to_bytes()
 # Failures behind which a device may stand that is missing or may not be opened. The last is how Intel's service shows
 # it; our clients' keys are checked before they come here.
@@ -39,8 +46,8 @@ class DcapBackend:
     ) -> None:
         self._dev_root = dev_root
         self._library = QuotingLibrary(paths)
-        self._size = 0
-        self._target_info = b""
+        # What clients know of the key; the front keeps it and answers with it.
+        self._told = KeyReport(target_info=b"", pub_key_id=b"", quote_size=0)
         self._probe = Probe(probe_enclave or Path(PROBE_ENCLAVE))
         self._last_quote: bytes | None = None
         self._certified = True
@@ -48,31 +55,47 @@ class DcapBackend:
     def init_quote(self, *, refresh: bool) -> KeyReport:
         """Loads QE and PCE, makes the attestation key and has it certified; with `refresh` once more."""
         try:
-            self._target_info, pub_key_id = self._library.init_quote(_KEY_ID, refresh=refresh)
+            with told_if_slow("sgx_ql_init_quote"):
+                target_info, pub_key_id = self._library.init_quote(_KEY_ID, refresh=refresh)
+                size = self.get_quote_size()
         except QuotingError as error:
             raise self._with_device(error) from error
-        return KeyReport(target_info=self._target_info, pub_key_id=pub_key_id, quote_size=self.get_quote_size())
+        self._told = KeyReport(target_info=target_info, pub_key_id=pub_key_id, quote_size=size)
+        return self._told
 
     def get_quote_size(self) -> int:
         """Bytes of a quote without padding, asked from the library."""
-        self._size = self._library.get_quote_size(_KEY_ID)
-        return self._size
+        return self._library.get_quote_size(_KEY_ID)
 
     def get_quote(self, report: bytes, att_key_id: bytes, qe_report_info: bytes | None) -> tuple[bytes, bytes | None]:
-        """The quote and the filled qe_report_info; the quote is kept for the next self-check."""
-        quote, info = self._quote(report, att_key_id, qe_report_info)
+        """The quote and the filled qe_report_info; the quote is kept for the next self-check.
+
+        A key whose certificate is no longer the platform's (42) is certified anew at once, since each worker has its
+        own. The client hears of it only where what it was told has changed.
+        """
+        quote, info = self._current_quote(report, att_key_id, qe_report_info)
         self._last_quote = quote
         return quote, info
 
+    def _current_quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
+        try:
+            return self._quote(report, att_key_id, info)
+        except QuotingError as error:
+            told = self._told
+            if error.code != AESM.ATT_KEY_NOT_INITIALIZED or self.init_quote(refresh=False) != told:
+                raise
+        event(logger, logging.INFO, "key certified anew", cause="certified-anew")
+        return self._quote(report, att_key_id, info)
+
     def _quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
-        room = max(self._size, QUOTE_ROOM_BYTES)
-        buffer, info = self._library.get_quote(report, att_key_id, info, room)
+        size = self._told.quote_size
+        buffer, info = self._library.get_quote(report, att_key_id, info, max(size, QUOTE_ROOM_BYTES))
         quote = trim(buffer, report)
-        if len(quote) > self._size:
+        if len(quote) > size:
             # Clients made room for the size that they were told. This code has them ask again.
             raise QuotingError(
                 AESM.ATT_KEY_NOT_INITIALIZED,
-                f"the quote has {len(quote)} bytes, but sgx_ql_get_quote_size said {self._size}: its certificates have "
+                f"the quote has {len(quote)} bytes, but sgx_ql_get_quote_size said {size}: its certificates have "
                 "changed since, or the library contradicts itself",
             )
         self._note_certification(quote)
@@ -122,13 +145,37 @@ class DcapBackend:
 
     def _probe_quote(self) -> bytes:
         try:
-            return self._quote(self._probe.report(self._target_info), _KEY_ID, None)[0]
+            return self._probe_quoted()
         except QuotingError as error:
             if error.code != AESM.INVALID_REPORT:
                 raise
         # A machine that slept or was moved has other report keys.
         self._probe.forget()
-        return self._quote(self._probe.report(self._target_info), _KEY_ID, None)[0]
+        return self._probe_quoted()
+
+    def _probe_quoted(self) -> bytes:
+        return self._current_quote(self._probe.report(self._told.target_info), _KEY_ID, None)[0]
+
+
+@contextlib.contextmanager
+def told_if_slow(call: str, seconds: float = SLOW_SECONDS) -> Iterator[None]:
+    """Logs what a call may be waiting for that takes longer than `seconds`; it cannot be broken off."""
+    start = time.monotonic()
+
+    def tell() -> None:
+        event(
+            logger, logging.WARNING, "the quoting library takes long", cause="slow", call=call,
+            seconds=round(time.monotonic() - start, 1),
+            next_step="it may be waiting for the certificate service: look at its URL, proxy and retry settings",
+        )  # fmt: skip
+
+    timer = threading.Timer(seconds, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def trim(buffer: bytes, report: bytes) -> bytes:

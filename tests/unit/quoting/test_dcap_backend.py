@@ -17,6 +17,7 @@ from libsgx.stand_in import (
     PERSISTENT,
     REFRESH,
     SEGFAULT,
+    SILENCE,
     WITH_INFO,
     Oracle,
     Reply,
@@ -267,7 +268,8 @@ RAW_OF = {
 
 def test_every_status_of_the_library_becomes_its_aesm_code_with_the_number_in_words(worker, oracle, report):
     for number in range(0xE001, 0xE068):
-        oracle.script["Q"].append(Reply(status=number))
+        # A key that is not initialized is certified anew, and the quote asked for again.
+        oracle.script["Q"].extend([Reply(status=number)] * (2 if number == 0xE00F else 1))
         code, cause = _failed(worker.quote(report))
         assert code == AESM_OF.get(number, 1), hex(number)
         assert f"0x{number:04X}" in cause
@@ -389,6 +391,52 @@ def test_quote_larger_than_the_library_said_has_clients_ask_again(libraries, ora
         # What the front does upon 42.
         assert worker.ask(Operation.REFRESH).code == 0
         assert worker.quote(report).code == 0
+
+
+def test_key_that_is_certified_anew_costs_the_client_nothing(worker, oracle, report):
+    oracle.script["Q"].append(Reply(status=0xE00F))
+    assert worker.quote(report).code == 0
+    assert [bool(request.flags & REFRESH) for request in oracle.asked("I")] == [False, False]
+    assert "key certified anew" in worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        pytest.param("S", struct.pack("<I", 5000), id="another size"),
+        pytest.param("I", struct.pack("<Q", 32) + bytes(512) + bytes(32), id="another key"),
+    ],
+)
+def test_key_that_is_another_one_has_clients_ask_again(worker, oracle, report, kind, payload):
+    oracle.script["Q"].append(Reply(status=0xE00F))
+    oracle.script[kind].append(Reply(payload=payload))
+    code, cause = _failed(worker.quote(report))
+    assert (code, cause[:24]) == (42, "sgx_ql_get_quote: 0xE00F"[:24])
+    assert len(oracle.asked("Q")) == 1
+
+
+def test_key_that_cannot_be_certified_anew_says_why(worker, oracle, report):
+    oracle.script["Q"].append(Reply(status=0xE00F))
+    oracle.script["I"].append(Reply(status=0xE011))
+    code, cause = _failed(worker.quote(report))
+    assert (code, cause[:25]) == (44, "sgx_ql_init_quote: 0xE011"[:25])
+
+
+def test_key_that_is_never_initialized_is_tried_twice(worker, oracle, report):
+    oracle.always["Q"] = Reply(status=0xE00F)
+    assert worker.quote(report).code == 42
+    assert len(oracle.asked("Q")) == 2
+
+
+def test_size_seen_by_a_check_is_not_taken_for_what_clients_were_told(worker, oracle, platform, report):
+    oracle.always["S"] = Reply(payload=struct.pack("<I", platform.quote_size + 500))
+    worker.check()
+    quote, _ = platform.get_quote(report, DEFAULT_KEY_ID.to_bytes())
+    grown = quote[:432] + struct.pack("<I", len(quote) - 436 + 500) + quote[436:] + bytes(500)
+    oracle.script["Q"].append(quote_reply(grown))
+    code, cause = _failed(worker.quote(report))
+    assert code == 42
+    assert cause.startswith(f"the quote has {platform.quote_size + 500} bytes, but sgx_ql_get_quote_size said ")
 
 
 def test_quote_smaller_than_the_library_said_is_served(libraries, oracle, platform, report):
@@ -547,6 +595,12 @@ def test_probe_that_fails_takes_nothing_with_it(probed, oracle, report, kind, re
     assert outcome.message.startswith(f"probe enclave {probed.enclave}: {problem}")
     assert probed.quote(report).code == 0
     assert "no probe problem" in probed.stop()
+
+
+def test_probe_that_hangs_is_given_up(probed, oracle, report):
+    oracle.script["E"].append(SILENCE)
+    assert probed.check().message.startswith(f"probe enclave {probed.enclave}: no report within 4 s, and no quote was")
+    assert probed.quote(report).code == 0
 
 
 def test_probe_without_the_runtime_is_told(tmp_path, oracle):
