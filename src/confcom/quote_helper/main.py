@@ -74,7 +74,7 @@ class QuoteHelper:
         # What can fail for good comes before anything that clients see.
         port = self._open_port()
         self.front.start()
-        daemon.start("seats", self._look_after_seats())
+        looking = daemon.start("seats", self._look_after_seats())
         daemon.start("self-check", self._check_for_ever())
         daemon.start("http-port", port.serve())
         try:
@@ -82,6 +82,7 @@ class QuoteHelper:
             await self._leave()
         finally:
             port.stop()
+            looking.cancel()
             self.seats.close()
             self.registry.close()
             await self.front.close()
@@ -117,10 +118,9 @@ class QuoteHelper:
                     )  # fmt: skip
 
     async def _leave(self) -> None:
-        if self.seats.leave():
-            deadline = time.monotonic() + HAND_OVER_SECONDS
-            while (self.seats.serving or self.seats.lingering) and time.monotonic() < deadline:
-                await asyncio.sleep(LOOK_SECONDS / 5)
+        deadline = time.monotonic() + HAND_OVER_SECONDS
+        while self.seats.leave() and (self.seats.serving or self.seats.lingering) and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS / 5)
         for seat in self.seats.seats:
             if seat.origin is not None:
                 withdraw(seat.path.parent)

@@ -107,10 +107,13 @@ class Seats:
                     self._give_up(seat)
 
     def leave(self) -> bool:
-        """Tells the others that this helper goes; True if one that is ready will take its paths."""
+        """Tells the others that this helper goes; True while there is one that can take its paths, now or soon.
+
+        One that is not ready counts: it may be starting, and its registration says so only at its next look.
+        """
         with contextlib.suppress(BusyError), self._registry.locked():
             self._registry.update(leaving=True)
-            return any(other.ready and not other.leaving for other in self._registry.others())
+            return any(not other.leaving for other in self._registry.others())
         return True
 
     def close(self) -> None:

@@ -67,8 +67,8 @@ def decide(
         return Move.KEEP
     owner = next((other for other in others if inode is not None and other.sockets.get(path) == inode), None)
     if owner is not None:
-        may_replace = me.generation > owner.generation or (owner.leaving and not me.leaving)
-        return Move.TAKE if me.ready and may_replace else Move.STAND_BY
+        may_replace = me.ready and not me.leaving and (me.generation > owner.generation or owner.leaving)
+        return Move.TAKE if may_replace else Move.STAND_BY
     if me.leaving:
         return Move.STAND_BY
     best = max([me, *others], key=lambda h: (not h.leaving, h.ready, h.generation, -h.started))
