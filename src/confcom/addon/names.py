@@ -19,6 +19,8 @@ QUOTE_HELPER: Final = "sgx-quote-helper"
 ADDON_LABEL: Final = "confcom.io/addon"
 ADDON_SELECTOR: Final = f"{ADDON_LABEL}={RESOURCE_NAME}"
 COMPONENT_LABEL: Final = "confcom.io/component"
+# Which version of this program made the resource definition.
+VERSION_ANNOTATION: Final = "confcom.io/version"
 # Who applies what the command line applies (server-side apply's field manager).
 FIELD_MANAGER: Final = "confcom"
 HELM_RELEASE_NAME: Final = "meta.helm.sh/release-name"
@@ -35,7 +37,8 @@ DEVICE_PLUGIN_PORT: Final = 9410
 QUOTE_HELPER_PORTS: Final = (9411, 9412)
 
 SOCKET_DIR: Final = "/var/run/aesmd"
-SLOTS_DIR: Final = "/run/confcom/slots"
+RUN_DIR: Final = "/run/confcom"
+SLOTS_DIR: Final = f"{RUN_DIR}/slots"
 STATE_DIR: Final = "/var/lib/confcom"
 SIMULATED_PLATFORM_DIR: Final = f"{STATE_DIR}/simulated-platform"
 KUBELET_DIR: Final = "/var/lib/kubelet"

@@ -2,10 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import msgspec
 
 from confcom.addon import names
 from confcom.addon.spec import PCCS, Spec
+
+# Where the image has the two quote providers: both are called libdcap_quoteprov.so.1, so each has its own folder.
+LIBRARIES: Final = {
+    "azure": "/opt/confcom/quote-providers/azure/libdcap_quoteprov.so.1",
+    "intel": "/opt/confcom/quote-providers/intel/libdcap_quoteprov.so.1",
+}
+AZURE_NODE: Final = "azure://"
 
 QCNL_FOLDER: Final = "/etc/confcom/qcnl"
 QCNL_FILE: Final = "sgx_default_qcnl.conf"
@@ -30,23 +39,48 @@ class ProviderParts:
     volumes: tuple[dict[str, Any], ...] = ()
 
 
+def has_pccs(spec: Spec) -> bool:
+    """Whether a PCCS of one's own is named."""
+    return bool(spec.pccs.url or spec.pccs.config_secret)
+
+
+def provider_of(spec: Spec) -> Literal["azure", "intel"]:
+    """The provider that `auto` stands for where no node can be looked at: Intel's for a PCCS, else Azure's."""
+    if spec.quote_provider != "auto":
+        return spec.quote_provider
+    return "intel" if has_pccs(spec) else "azure"
+
+
+def settle_provider(spec: Spec, node_provider_ids: list[str]) -> Spec:
+    """The spec with `auto` settled by the nodes' `spec.providerID`: on Azure only Azure has the certificates."""
+    if spec.quote_provider != "auto" or spec.simulation is not None or has_pccs(spec) or not node_provider_ids:
+        return spec
+    azure = all(text.startswith(AZURE_NODE) for text in node_provider_ids)
+    return msgspec.structs.replace(spec, quote_provider="azure" if azure else "intel")
+
+
 def provider_parts(spec: Spec) -> ProviderParts:
     """The parts for hardware; a simulated platform has its certificates with it."""
     if spec.simulation is not None:
         return ProviderParts()
+    arguments = (f"--quote-provider-library={LIBRARIES[provider_of(spec)]}",)
     environment: list[dict[str, Any]] = [{"name": "AZDCAP_CACHE", "value": CACHE_FOLDER}]
     mounts: list[dict[str, Any]] = [{"name": "cache", "mountPath": CACHE_FOLDER}]
     volumes: list[dict[str, Any]] = [{"name": "cache", "emptyDir": {"sizeLimit": CACHE_LIMIT}}]
     if spec.pccs.proxy:
         environment += [{"name": name, "value": spec.pccs.proxy} for name in ("http_proxy", "https_proxy")]
-    if spec.pccs.url:
+    if has_pccs(spec):
         environment.append({"name": "QCNL_CONF_PATH", "value": f"{QCNL_FOLDER}/{QCNL_FILE}"})
         mounts.append({"name": "qcnl", "mountPath": QCNL_FOLDER, "readOnly": True})
-        volumes.append({"name": "qcnl", "configMap": {"name": CONFIG_MAP}})
+        secret = spec.pccs.config_secret
+        source = {"secret": {"secretName": secret}} if secret else {"configMap": {"name": CONFIG_MAP}}
+        volumes.append({"name": "qcnl", **source})
     if spec.pccs.ca_config_map:
         mounts.append({"name": "pccs-ca", "mountPath": ROOTS_FILE, "subPath": "ca.crt", "readOnly": True})
         volumes.append({"name": "pccs-ca", "configMap": {"name": spec.pccs.ca_config_map}})
-    return ProviderParts(environment=tuple(environment), mounts=tuple(mounts), volumes=tuple(volumes))
+    return ProviderParts(
+        arguments=arguments, environment=tuple(environment), mounts=tuple(mounts), volumes=tuple(volumes)
+    )
 
 
 def qcnl_text(pccs: PCCS) -> str:

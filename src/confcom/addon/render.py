@@ -60,7 +60,7 @@ def _helper_company(spec: Spec) -> list[Manifest]:
     objects = [_service_account(spec, names.QUOTE_HELPER), _helper_policy(spec)]
     if spec.simulation is not None:
         objects.append(_simulation_service(spec))
-    elif spec.pccs.url:
+    elif spec.pccs.url and not spec.pccs.config_secret:
         objects.append(_object(spec, "v1", "ConfigMap", CONFIG_MAP, data={QCNL_FILE: qcnl_text(spec.pccs)}))
     return objects
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from confcom import __version__
 from confcom.addon import names
 from confcom.addon.resource_status import ResourceStatus
 from confcom.addon.spec import Spec
@@ -25,7 +26,12 @@ def definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": names.CRD_NAME, "labels": {names.ADDON_LABEL: names.RESOURCE_NAME}},
+        "metadata": {
+            "name": names.CRD_NAME,
+            "labels": {names.ADDON_LABEL: names.RESOURCE_NAME},
+            # So that an older program does not take back what a newer one has defined.
+            "annotations": {names.VERSION_ANNOTATION: __version__},
+        },
         "spec": {
             "group": names.GROUP,
             "names": {

@@ -102,7 +102,13 @@ class PCCS(_Values, frozen=True, kw_only=True):
     ca_config_map: Annotated[
         str, Meta(max_length=253, description="ConfigMap whose ca.crt is trusted, instead of the public roots")
     ] = ""
-    token_secret: Annotated[str, Meta(max_length=253, description="Secret whose token the service wants")] = ""
+    config_secret: Annotated[
+        str,
+        Meta(
+            max_length=253,
+            description="Secret whose sgx_default_qcnl.conf is used as it is, for a service that wants a token",
+        ),
+    ] = ""
     proxy: Annotated[str, Meta(pattern=_HTTP_PATTERN, max_length=2048, description="HTTP proxy on the way out")] = ""
 
 

@@ -25,7 +25,7 @@ MIN_READY_SECONDS: Final = 5
 
 # Measured (docs/reference/custom-resource.md): resident memory of both at rest and under load. There is no limit on
 # CPU: a throttled helper answers late, and clients give up after 15 s.
-PLUGIN_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "192Mi"}}
+PLUGIN_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 HELPER_BASE_MIB: Final = 96
 HELPER_WORKER_MIB: Final = 64
 
@@ -59,14 +59,15 @@ def device_plugin(spec: Spec) -> dict[str, Any]:
             {"name": "device-plugins", "mountPath": DEVICE_PLUGINS_DIR},
             {"name": "pod-resources", "mountPath": POD_RESOURCES_DIR, "readOnly": True},
             {"name": "dev", "mountPath": HOST_DEV, "readOnly": True},
-            {"name": "slots", "mountPath": names.SLOTS_DIR},
+            # The slots' folders, and beside them the socket that tells the node's own tools who holds what.
+            {"name": "run", "mountPath": names.RUN_DIR},
         ],
     }
     volumes = [
         _host_path("device-plugins", f"{spec.kubelet_directory}/device-plugins", "Directory"),
         _host_path("pod-resources", f"{spec.kubelet_directory}/pod-resources", "DirectoryOrCreate"),
         _host_path("dev", "/dev", "Directory"),
-        _host_path("slots", names.SLOTS_DIR, "DirectoryOrCreate"),
+        _host_path("run", names.RUN_DIR, "DirectoryOrCreate"),
     ]
     probes = _probes((names.DEVICE_PLUGIN_PORT,))
     pod = _pod(spec, container | probes, volumes, PLUGIN_GRACE_SECONDS)

@@ -23,6 +23,7 @@ NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namesp
 NODE = Kind(api_version="v1", kind="Node", plural="nodes", namespaced=False)
 POD = Kind(api_version="v1", kind="Pod", plural="pods")
 EVENT = Kind(api_version="v1", kind="Event", plural="events")
+SECRET = Kind(api_version="v1", kind="Secret", plural="secrets")
 SERVICE = Kind(api_version="v1", kind="Service", plural="services")
 SERVICE_ACCOUNT = Kind(api_version="v1", kind="ServiceAccount", plural="serviceaccounts")
 CONFIG_MAP = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")

@@ -1,0 +1,57 @@
+"""Reads the node pods' `/status` through the API server's pod proxy: the nodes themselves never call the API server."""
+
+import concurrent.futures
+from typing import Final
+
+from confcom.addon import names
+from confcom.addon.nodes import Heard, NodeView, read_status, views
+from confcom.addon.spec import Spec
+from confcom.errors import KubeAPIError
+from confcom.kube import kinds
+from confcom.kube.api import KubeAPI, Object
+
+# Enough to ask a thousand nodes in half a minute, few enough for one API server.
+PARALLEL_CALLS: Final = 16
+_FORBIDDEN: Final = 403
+
+
+def read_nodes(api: KubeAPI, spec: Spec) -> list[NodeView]:
+    """Every selected node, as it is now.
+
+    Raises:
+        KubeAPIError: nodes or pods cannot be listed. Where only the proxy is refused, the views say so.
+    """
+    pods = api.list(kinds.POD)
+    ours = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.ADDON_LABEL) == names.RESOURCE_NAME]
+    return views(spec, api.list(kinds.NODE), pods, hear(api, ours))
+
+
+def hear(api: KubeAPI, pods: list[Object]) -> dict[str, Heard]:
+    """What each running pod says of itself, by pod name."""
+    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        answers = pool.map(lambda pod: _ask(api, pod), running)
+        return {pod["metadata"]["name"]: heard for pod, heard in zip(running, answers, strict=True)}
+
+
+def _ask(api: KubeAPI, pod: Object) -> Heard:
+    """The first of the component's ports behind which this pod's generation is.
+
+    With hostNetwork two helpers of a node answer on one address, each on a port of its own.
+    """
+    labels, metadata = pod["metadata"].get("labels") or {}, pod["metadata"]
+    is_plugin = labels.get(names.COMPONENT_LABEL) == names.DEVICE_PLUGIN
+    ports = (names.DEVICE_PLUGIN_PORT,) if is_plugin else names.QUOTE_HELPER_PORTS
+    generation = labels.get("pod-template-generation")
+    heard = Heard(problem="its HTTP port was not asked")
+    for port in ports:
+        try:
+            heard = read_status(api.ask_pod(metadata["namespace"], metadata["name"], port, "/status"))
+        except KubeAPIError as error:
+            if error.status == _FORBIDDEN:
+                return Heard(problem="more is not known: you may not use pods/proxy (docs/reference/rbac.md)")
+            heard = heard if heard.status else Heard(problem="its HTTP port does not answer")
+            continue
+        if heard.status and (generation is None or str(heard.status.get("generation")) == generation):
+            return heard
+    return heard

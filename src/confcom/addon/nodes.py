@@ -1,0 +1,191 @@
+"""The nodes as `confcom status` shows them: EPC, device plugin, quote helper, last verified quote, EPC saved.
+
+Pure functions over Node and Pod objects and over what the pods' `/status` answered.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from confcom.addon import names
+from confcom.addon.placement import selects
+from confcom.addon.rollout import node_of, pod_problem
+from confcom.addon.spec import Spec
+from confcom.kube.api import Object
+
+# What QE and PCE take in an application that hosts them itself (`aesm-protocol.md` 6: under 2 MB each).
+IN_PROCESS_EPC_MIB: Final = 4
+_ENDED: Final = ("Succeeded", "Failed")
+_OPT_IN: Final = "SGX_AESM_ADDR"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """What one pod's `/status` said: the document, or why there is none."""
+
+    status: Mapping[str, Any] | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeView:
+    """One node; sizes in MiB, and -1 where nothing is known."""
+
+    name: str
+    epc: int
+    allocatable: int
+    allocated: int
+    reserved: int
+    device_plugin: str
+    quote_helper: str
+    role: str
+    verified: str
+    last_quote: str
+    out_of_process: int
+    saved: int
+    healthy: bool
+
+    @property
+    def free(self) -> int:
+        """EPC that a pod could still ask for."""
+        return max(0, self.allocatable - self.allocated)
+
+
+def views(spec: Spec, nodes: Iterable[Object], pods: Iterable[Object], heard: Mapping[str, Heard]) -> list[NodeView]:
+    """The selected nodes, and those that have pods of ours; `pods` are all pods, `heard` is by pod name."""
+    by_node: dict[str, list[Object]] = {}
+    for pod in pods:
+        by_node.setdefault(node_of(pod), []).append(pod)
+    found = []
+    for node in nodes:
+        name, own = node["metadata"]["name"], by_node.get(node["metadata"]["name"], [])
+        if selects(spec, node["metadata"].get("labels") or {}) or any(_component(pod) for pod in own):
+            found.append(_view(spec, node, name, own, heard))
+    return sorted(found, key=lambda view: view.name)
+
+
+def _view(spec: Spec, node: Object, name: str, pods: list[Object], heard: Mapping[str, Heard]) -> NodeView:
+    plugin, plugin_text = _ask(_newest(pods, names.DEVICE_PLUGIN), heard)
+    helper_pod = _serving(pods, heard)
+    helper, helper_text = _ask(helper_pod, heard)
+    allocatable = _number(((node.get("status") or {}).get("allocatable") or {}).get(names.EPC_RESOURCE))
+    users = out_of_process_containers(pods)
+    reserved = int(plugin.get("reserved_mib", 0))
+    condition = helper.get("condition") or {}
+    wanted = spec.quote_helper.enabled
+    return NodeView(
+        name=name,
+        epc=int(plugin.get("epc_mib", -1)) if plugin else -1,
+        allocatable=allocatable,
+        allocated=sum(epc_of(pod) for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED),
+        reserved=reserved,
+        device_plugin=plugin_text,
+        quote_helper=helper_text if wanted or helper_pod else "off",
+        role=str(helper.get("role", "")),
+        verified=_verdict(condition),
+        last_quote=str(helper.get("last_check") or ""),
+        out_of_process=users,
+        saved=max(0, users * IN_PROCESS_EPC_MIB - IN_PROCESS_EPC_MIB) if users and not helper.get("simulated") else 0,
+        healthy=plugin_text == "ready" and (not wanted or helper_text == "ready"),
+    )
+
+
+def _ask(pod: Object | None, heard: Mapping[str, Heard]) -> tuple[Mapping[str, Any], str]:
+    """What the pod's daemon says of itself, and its state in words."""
+    if pod is None:
+        return {}, "no pod"
+    problem = pod_problem(pod)
+    said = heard.get(pod["metadata"]["name"], Heard())
+    if said.status is None:
+        return {}, problem or (f"ready; {said.problem}" if said.problem else "ready")
+    if said.status.get("ready") and problem is None:
+        return said.status, "ready"
+    return said.status, str(said.status.get("problem") or problem or "not ready")
+
+
+def _verdict(condition: Mapping[str, Any]) -> str:
+    if not condition:
+        return ""
+    if condition.get("status"):
+        return "verified"
+    return str(condition.get("message") or condition.get("reason") or "not verified")
+
+
+def _newest(pods: list[Object], component: str) -> Object | None:
+    own = [pod for pod in pods if _component(pod) == component and not pod["metadata"].get("deletionTimestamp")]
+    return max(own, key=lambda pod: (pod_problem(pod) is None, _generation(pod)), default=None)
+
+
+def _serving(pods: list[Object], heard: Mapping[str, Heard]) -> Object | None:
+    """The helper that serves; during an update a node has two."""
+    own = [pod for pod in pods if _component(pod) == names.QUOTE_HELPER]
+    for pod in own:
+        said = heard.get(pod["metadata"]["name"])
+        if said and said.status and said.status.get("role") == "serving":
+            return pod
+    return _newest(pods, names.QUOTE_HELPER)
+
+
+def _component(pod: Object) -> str:
+    labels = pod["metadata"].get("labels") or {}
+    return str(labels.get(names.COMPONENT_LABEL, "")) if labels.get(names.ADDON_LABEL) == names.RESOURCE_NAME else ""
+
+
+def _generation(pod: Object) -> int:
+    return _number((pod["metadata"].get("labels") or {}).get("pod-template-generation"))
+
+
+def epc_of(pod: Object) -> int:
+    """The EPC that the scheduler counts for a pod, in MiB: the sum of its containers, or its largest init container."""
+    spec = pod.get("spec") or {}
+    containers = sum(_epc(container) for container in spec.get("containers") or ())
+    largest = 0
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            # A sidecar stays, so it counts beside the others, and beside each init container that follows it.
+            containers += _epc(container)
+        else:
+            sidecars = containers - sum(_epc(other) for other in spec.get("containers") or ())
+            largest = max(largest, _epc(container) + sidecars)
+    return max(containers, largest)
+
+
+def out_of_process_containers(pods: Iterable[Object]) -> int:
+    """How many running containers have EPC and get their quotes from the helper."""
+    return sum(
+        1
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in _ENDED
+        for container in (pod.get("spec") or {}).get("containers") or ()
+        if _epc(container) and _asks_the_helper(container)
+    )
+
+
+def _asks_the_helper(container: Mapping[str, Any]) -> bool:
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return names.SLOT_RESOURCE in limits or any(e.get("name") == _OPT_IN for e in container.get("env") or ())
+
+
+def _epc(container: Mapping[str, Any]) -> int:
+    resources = container.get("resources") or {}
+    return _number(((resources.get("requests") or {}) | (resources.get("limits") or {})).get(names.EPC_RESOURCE))
+
+
+def _number(text: Any) -> int:
+    """A whole quantity; the API server stores round numbers with a suffix (`8k`, `1Mi`)."""
+    value = str(text or "0")
+    suffixes = {"k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+    digits = value.rstrip("kKMGi")
+    return int(digits) * suffixes.get(value[len(digits) :], 1) if digits.isdigit() else 0
+
+
+def read_status(body: bytes) -> Heard:
+    """A `/status` document; whatever else answers on the port is a problem in words."""
+    with contextlib.suppress(msgspec.DecodeError):
+        content = msgspec.json.decode(body)
+        if isinstance(content, dict) and content.get("program") in (names.DEVICE_PLUGIN, names.QUOTE_HELPER):
+            return Heard(status=content)
+    return Heard(problem="its HTTP port answers something else")

@@ -1,0 +1,105 @@
+"""What is in the cluster, read once, before anything is decided."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confcom.addon import names
+from confcom.kube import kinds
+from confcom.kube.api import KubeAPI, Object
+from confcom.kube.kinds import Kind
+
+RESOURCE: Final = Kind(api_version=names.API_VERSION, kind=names.KIND, plural=names.PLURAL, namespaced=False)
+# The kinds that are rendered, in the order in which they are removed: what runs first, the namespace last.
+RENDERED_KINDS: Final = (
+    kinds.DAEMON_SET,
+    kinds.SERVICE,
+    kinds.NETWORK_POLICY,
+    kinds.CONFIG_MAP,
+    kinds.SERVICE_ACCOUNT,
+    kinds.NAMESPACE,
+)
+KIND_BY_NAME: Final = {kind.kind: kind for kind in (*RENDERED_KINDS, kinds.DEFINITION, RESOURCE)}
+# AKS's own add-on: sgx-plugin and sgx-webhook since 2021, sgx-device-plugin before; the helper's name never changed.
+FOREIGN_DAEMON_SETS: Final = (names.DEVICE_PLUGIN, names.QUOTE_HELPER, "sgx-plugin")
+FOREIGN_DEPLOYMENTS: Final = ("sgx-webhook",)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observation:
+    """The cluster as far as the add-on goes; objects are as the API server gave them."""
+
+    version: str
+    definition: Object | None
+    resource: Object | None
+    ours: tuple[Object, ...]
+    namesakes: tuple[Object, ...]
+    nodes: tuple[Object, ...]
+    pods: tuple[Object, ...]
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the cluster has the switch on."""
+        return self.resource is not None
+
+
+def observe(api: KubeAPI) -> Observation:
+    """Reads everything that a decision needs: a dozen calls, whatever the number of nodes.
+
+    Raises:
+        KubeAPIError: the cluster cannot be reached, or the user may not read one of them.
+    """
+    ours = [item for kind in RENDERED_KINDS for item in api.list(kind, labels=names.ADDON_SELECTOR)]
+    return Observation(
+        version=api.version(),
+        definition=api.get(kinds.DEFINITION, names.CRD_NAME),
+        resource=api.get(RESOURCE, names.RESOURCE_NAME),
+        ours=tuple(ours),
+        namesakes=tuple(_namesakes(api)),
+        nodes=tuple(api.list(kinds.NODE)),
+        pods=tuple(api.list(kinds.POD, labels=names.ADDON_SELECTOR)),
+    )
+
+
+def _namesakes(api: KubeAPI) -> list[Object]:
+    """Objects of our names, or of AKS's own add-on, that are not ours."""
+    wanted = [(kinds.DAEMON_SET, name) for name in FOREIGN_DAEMON_SETS]
+    wanted += [(kinds.DEPLOYMENT, name) for name in FOREIGN_DEPLOYMENTS]
+    found = [item for kind, name in wanted for item in api.list(kind, fields=f"metadata.name={name}")]
+    return [item for item in found if not is_ours(item)]
+
+
+def is_ours(item: Object) -> bool:
+    """Whether an object carries our label."""
+    return (item["metadata"].get("labels") or {}).get(names.ADDON_LABEL) == names.RESOURCE_NAME
+
+
+def helm_release(item: Object) -> str | None:
+    """The Helm release that owns an object, as NAMESPACE/NAME, or None."""
+    notes = item["metadata"].get("annotations") or {}
+    name = notes.get(names.HELM_RELEASE_NAME)
+    return f"{notes.get(names.HELM_RELEASE_NAMESPACE, '')}/{name}" if name else None
+
+
+def other_managers(item: Object) -> list[str]:
+    """Who else set fields of the spec, by managedFields; status is everybody's own."""
+    found = {
+        str(entry.get("manager"))
+        for entry in item["metadata"].get("managedFields") or ()
+        if entry.get("manager") != names.FIELD_MANAGER
+        and not entry.get("subresource")
+        and "f:spec" in (entry.get("fieldsV1") or {})
+    }
+    return sorted(found)
+
+
+def is_applied_by_us(item: Object) -> bool:
+    """Whether our field manager has applied an object."""
+    entries: list[dict[str, Any]] = item["metadata"].get("managedFields") or []
+    return any(e.get("manager") == names.FIELD_MANAGER and e.get("operation") == "Apply" for e in entries)
+
+
+def title(item: Object) -> str:
+    """An object's name for people: `DaemonSet confcom-system/sgx-quote-helper`."""
+    metadata = item["metadata"]
+    where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{item['kind']} {where}{metadata['name']}"

@@ -1,0 +1,134 @@
+"""When the add-on is not switched, and why: pure functions from what was observed to one sentence."""
+
+import re
+from typing import Final
+
+from confcom import __version__
+from confcom.addon import names
+from confcom.addon.observation import Observation, helm_release, is_applied_by_us, is_ours, title
+from confcom.addon.placement import selects
+from confcom.addon.spec import Spec
+from confcom.kube.api import Object
+from confcom.platform import compatibility
+
+# What the sentences name at the most; a cluster can have a thousand nodes.
+_NAMED: Final = 3
+
+
+def unsupported_version(found: Observation) -> str | None:
+    """Kubernetes older than what we know."""
+    return compatibility.refusal((compatibility.look_up(compatibility.Part.KUBERNETES, found.version),))
+
+
+def foreign_objects(found: Observation) -> str | None:
+    """Somebody else has objects of our names: nearly always AKS's own add-on."""
+    if not found.namesakes:
+        return None
+    listed = _some([title(item) for item in found.namesakes])
+    advice = "remove it first"
+    if any(item["metadata"].get("namespace") == "kube-system" for item in found.namesakes):
+        advice = "if this is AKS's own add-on, switch it off first: az aks disable-addons --addons confcom"
+    return f"{listed} is not of this add-on; {advice}"
+
+
+def owned_by_helm(found: Observation) -> str | None:
+    """A Helm release owns the objects; what another hand changes makes its next upgrade fail."""
+    releases = sorted({release for item in found.ours if (release := helm_release(item))})
+    if not releases:
+        return None
+    namespace, _, name = releases[0].partition("/")
+    return (
+        f"the Helm release {name} (namespace {namespace}) owns this add-on; change its values instead: "
+        f"helm upgrade {name} --namespace {namespace} --reuse-values --set ..., or helm uninstall"
+    )
+
+
+def applied_by_others(found: Observation) -> str | None:
+    """Objects of ours that were applied from `addon render`: their source would put them back."""
+    if found.is_enabled:
+        return None
+    for item in found.ours:
+        if not is_applied_by_us(item):
+            managers = {str(entry.get("manager")) for entry in item["metadata"].get("managedFields") or ()}
+            return (
+                f"{title(item)} was applied by {', '.join(sorted(managers)) or 'somebody else'}; "
+                "change it where it comes from, or delete it there first"
+            )
+    return None
+
+
+def foreign_resources(found: Observation, spec: Spec) -> str | None:
+    """A node offers our resources although no device plugin of ours runs there: another plugin does."""
+    plugins = {pod.get("spec", {}).get("nodeName") for pod in found.pods if _component(pod) == names.DEVICE_PLUGIN}
+    for node in found.nodes:
+        name = node["metadata"]["name"]
+        if name in plugins or not selects(spec, node["metadata"].get("labels") or {}):
+            continue
+        for resource in _offered(node):
+            return (
+                f"node {name} offers {resource} by a device plugin that is not of this add-on; "
+                "remove that plugin first, since two would hand out the same EPC"
+            )
+    return None
+
+
+def newer_definition(found: Observation) -> str | None:
+    """The resource definition was made by a newer version, whose fields this one does not know."""
+    if found.definition is None:
+        return None
+    theirs = (found.definition["metadata"].get("annotations") or {}).get(names.VERSION_ANNOTATION, "")
+    if _order(theirs) <= _order(__version__):
+        return None
+    return (
+        f"the resource definition is of confcom {theirs}, this program is {__version__}; use confcom {theirs} or newer"
+    )
+
+
+def no_node(found: Observation, spec: Spec) -> str | None:
+    """A selector or a simulation that no node meets is a mistake; SGX nodes may well come later (R4)."""
+    if not (spec.nodes.selector or spec.simulation is not None):
+        return None
+    if any(selects(spec, node["metadata"].get("labels") or {}) for node in found.nodes):
+        return None
+    if not spec.nodes.selector:
+        return "no node is selected: a simulation needs a Linux node on amd64, and this cluster has none"
+    wanted = ",".join(f"{key}={value}" for key, value in spec.nodes.selector.items())
+    return f"no node is selected: none is Linux on amd64 with {wanted}; see kubectl get nodes --show-labels"
+
+
+def namesakes_of(rendered: list[Object], live: list[Object | None]) -> str | None:
+    """One of the objects to be applied exists and is not ours; a namespace may be anybody's."""
+    for item, found in zip(rendered, live, strict=True):
+        if found is not None and item["kind"] != "Namespace" and not is_ours(found):
+            return f"{title(item)} exists and is not of this add-on; remove it, or use another namespace"
+    return None
+
+
+def old_definition(message: str) -> str | None:
+    """The API server's word for a field that its definition lacks, in ours (`cluster-addon.md` 4)."""
+    if "field not declared in schema" not in message:
+        return None
+    field = re.search(r"(\.spec[^\s:]*): field not declared", message)
+    what = field[1].lstrip(".") if field else "a field"
+    return (
+        f"the resource definition in the cluster is older than this program and lacks {what}; renew it: "
+        "confcom addon render --definition | kubectl apply --server-side --force-conflicts -f -"
+    )
+
+
+def _component(pod: Object) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL, ""))
+
+
+def _offered(node: Object) -> list[str]:
+    allocatable = node.get("status", {}).get("allocatable") or {}
+    return [name for name in names.OUR_RESOURCES if str(allocatable.get(name, "0")) != "0"]
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _some(titles: list[str]) -> str:
+    more = len(titles) - _NAMED
+    return ", ".join(titles[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,151 @@
+"""How far a roll-out is on each node, and what holds it: the DaemonSet says only that it is not done.
+
+Pure functions over the DaemonSet, its pods and its Events; `cluster-addon.md` 1 has the cases.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confcom.addon import names
+from confcom.kube.api import Object
+
+_TEMPLATE_COUNTER: Final = "deprecated.daemonset.template.generation"
+_GENERATION_LABEL: Final = "pod-template-generation"
+_BAD_WAITS: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeProgress:
+    """One pod of one component on one node; `problem` is None where it is ready."""
+
+    component: str
+    node: str
+    pod: str
+    is_new: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """One DaemonSet: how many nodes it wants and has, and what it waits for, node by node."""
+
+    component: str
+    wanted: int
+    updated: int
+    available: int
+    done: bool
+    nodes: tuple[NodeProgress, ...]
+    problems: tuple[str, ...]
+
+
+def rollout(daemon_set: Object, pods: list[Object], events: list[Object]) -> Rollout:
+    """The state of a roll-out; `pods` are those of this DaemonSet."""
+    status, spec, metadata = daemon_set.get("status") or {}, daemon_set["spec"], daemon_set["metadata"]
+    component = metadata["name"]
+    wanted = int(status.get("desiredNumberScheduled", 0))
+    updated = int(status.get("updatedNumberScheduled", 0))
+    available = int(status.get("numberAvailable", 0))
+    seen = status.get("observedGeneration") == metadata.get("generation")
+    on_delete = (spec.get("updateStrategy") or {}).get("type") == "OnDelete"
+    counter = (metadata.get("annotations") or {}).get(_TEMPLATE_COUNTER, "")
+    nodes = tuple(sorted((_progress(component, pod, counter) for pod in pods), key=lambda p: (p.node, p.pod)))
+    done = seen and available >= wanted and (on_delete or updated >= wanted)
+    return Rollout(
+        component=component,
+        wanted=wanted,
+        updated=updated,
+        available=available,
+        done=done,
+        nodes=nodes,
+        problems=() if done else (*_pod_problems(nodes), *_creation_problems(status, events)),
+    )
+
+
+def _pod_problems(nodes: tuple[NodeProgress, ...]) -> list[str]:
+    problems = []
+    for progress in nodes:
+        if progress.problem is None:
+            continue
+        what = progress.problem
+        if not progress.is_new:
+            what = f"the old pod is not ready ({what}), and an update counts it as one that is down"
+        problems.append(f"node {progress.node}: {progress.component}: {what}")
+    return problems
+
+
+def _creation_problems(status: dict[str, Any], events: list[Object]) -> list[str]:
+    """Pods that are refused never exist; only the DaemonSet's Events say why."""
+    if int(status.get("currentNumberScheduled", 0)) >= int(status.get("desiredNumberScheduled", 0)):
+        return []
+    refused = [event for event in events if event.get("reason") == "FailedCreate"]
+    return [str(refused[-1].get("message", ""))] if refused else []
+
+
+def _progress(component: str, pod: Object, counter: str) -> NodeProgress:
+    metadata = pod["metadata"]
+    generation = (metadata.get("labels") or {}).get(_GENERATION_LABEL, "")
+    return NodeProgress(
+        component=component,
+        node=node_of(pod),
+        pod=metadata["name"],
+        is_new=not counter or generation == counter,
+        problem=pod_problem(pod),
+    )
+
+
+def pod_problem(pod: Object) -> str | None:
+    """Why a pod is not ready, in words, or None."""
+    status = pod.get("status") or {}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
+    if pod["metadata"].get("deletionTimestamp"):
+        return "is ending"
+    if (conditions.get("Ready") or {}).get("status") == "True":
+        return None
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return _unschedulable(str(scheduled.get("message", "")))
+    for container in status.get("containerStatuses") or ():
+        problem = _container_problem(container)
+        if problem:
+            return problem
+    if status.get("phase") == "Failed":
+        return f"has failed: {status.get('reason', '')} {status.get('message', '')}".strip()
+    ready = conditions.get("Ready") or {}
+    return str(ready.get("message") or "is starting")
+
+
+def _unschedulable(message: str) -> str:
+    """The scheduler's sentence, with ours before it where we know what it means."""
+    short = message.partition(". ")[0].partition(" preemption:")[0].rstrip(".")
+    if f"Insufficient {names.HELPER_RESOURCE}" in message:
+        return f"waits for a token of the device plugin, which gives one to each of two helpers ({short})"
+    if "free ports" in message:
+        return f"waits for a port that the old pod holds, and will wait for ever ({short})"
+    return f"cannot be placed: {short}" if short else "waits to be placed"
+
+
+def _container_problem(container: dict[str, Any]) -> str | None:
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    reason = str(waiting.get("reason", ""))
+    text = re.sub(r"\s+", " ", str(waiting.get("message", ""))).strip()[:200]
+    if reason in _BAD_WAITS:
+        return f"the image cannot be had ({reason}: {text})" if "Image" in reason else f"{reason}: {text}"
+    if reason == "CrashLoopBackOff":
+        return f"ends again and again ({container.get('restartCount', 0)} restarts); see its log"
+    return None
+
+
+def node_of(pod: Object) -> str:
+    """The node of a pod; a DaemonSet's pod has it in its affinity before the scheduler has bound it."""
+    spec = pod.get("spec") or {}
+    if spec.get("nodeName"):
+        return str(spec["nodeName"])
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
+    for term in required.get("nodeSelectorTerms") or ():
+        for wanted in term.get("matchFields") or ():
+            if wanted.get("key") == "metadata.name" and wanted.get("values"):
+                return str(wanted["values"][0])
+    return "?"

@@ -1,0 +1,256 @@
+"""Turning the switch: enable, update and disable, against a cluster. What is decided is decided by pure functions."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from confcom.addon import names, refusals
+from confcom.addon.changes import Changes, change
+from confcom.addon.observation import (
+    KIND_BY_NAME,
+    RENDERED_KINDS,
+    RESOURCE,
+    Observation,
+    helm_release,
+    is_ours,
+    observe,
+    title,
+)
+from confcom.addon.provider import settle_provider
+from confcom.addon.render import render
+from confcom.addon.resource import write_resource
+from confcom.addon.schema import definition
+from confcom.addon.spec import Spec
+from confcom.errors import AddonRefusedError, InputError, KubeAPIError
+from confcom.kube import kinds
+from confcom.kube.api import KubeAPI, Object
+from confcom.kube.kinds import Kind
+
+# A definition is served 0.1 to 0.2 s after its creation.
+DEFINITION_SECONDS: Final = 15.0
+# A node's numbers follow its device plugin's end at the kubelet's next status update, every 10 s.
+FORGET_SECONDS: Final = 25.0
+POLL_SECONDS: Final = 0.5
+_CONFLICT: Final = 409
+# What every namespace has by itself.
+_NAMESPACE_FURNITURE: Final = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """What became of one object: created, changed, unchanged, repaired (with the fields taken back), removed."""
+
+    object: str
+    outcome: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True, slots=True)
+class Switch:
+    """One cluster, and what was done to it; `say` tells of waits."""
+
+    api: KubeAPI
+    say: Say
+    dry_run: bool = False
+    done: list[Done] = field(default_factory=list)
+
+    def enable(self, changes: Changes, base: Spec | None = None) -> Spec:
+        """Switches the add-on on, or changes what is on; what is not named stays as it is, or is the default.
+
+        Raises:
+            AddonRefusedError: the cluster is not as it must be; nothing was changed.
+            InputError: the wish itself cannot be fulfilled: no image, no node.
+            KubeAPIError: the API server refused or failed.
+        """
+        found = observe(self.api)
+        for sentence in (
+            refusals.unsupported_version(found),
+            refusals.foreign_objects(found),
+            refusals.owned_by_helm(found),
+            refusals.applied_by_others(found),
+            refusals.newer_definition(found),
+        ):
+            _refuse(sentence)
+        spec = change(base or stored_spec(found) or Spec(), changes)
+        _check_wish(refusals.no_node(found, spec))
+        rendered = render_for(spec, found)
+        live = [self._live(item) for item in rendered]
+        _refuse(refusals.namesakes_of(rendered, live))
+        _refuse(self._wait_for_foreign_resources(found, spec))
+        self._apply_definition()
+        self._apply_resource(spec)
+        for item, before in zip(rendered, live, strict=True):
+            if item["kind"] != "Namespace" or before is None or is_ours(before):
+                self._apply(item, before)
+        self._prune(rendered, found)
+        return spec
+
+    def update(self, changes: Changes) -> Spec:
+        """As `enable`, for a cluster that has the add-on."""
+        found = observe(self.api)
+        _refuse(refusals.owned_by_helm(found))
+        if not found.is_enabled:
+            raise AddonRefusedError("the add-on is not enabled in this cluster; use confcom addon enable")
+        return self.enable(changes)
+
+    def disable(self) -> Observation:
+        """Removes everything that `enable` made, and only that; returns what was there.
+
+        Raises:
+            AddonRefusedError: a Helm release owns the objects.
+            KubeAPIError: the API server refused or failed.
+        """
+        found = observe(self.api)
+        _refuse(refusals.owned_by_helm(found))
+        _refuse(refusals.applied_by_others(found))
+        if found.resource is not None:
+            self._delete(RESOURCE, found.resource)
+        for kind in RENDERED_KINDS:
+            for item in found.ours:
+                if item["kind"] == kind.kind and kind is not kinds.NAMESPACE:
+                    self._delete(kind, item)
+        if found.definition is not None and is_ours(found.definition):
+            self._delete(kinds.DEFINITION, found.definition)
+        for item in found.ours:
+            if item["kind"] == "Namespace":
+                self._delete_namespace(item)
+        return found
+
+    # --- enable -------------------------------------------------------------------------------------------------------
+
+    def _wait_for_foreign_resources(self, found: Observation, spec: Spec) -> str | None:
+        """The refusal, unless the numbers were only those of a plugin of ours that has just ended."""
+        sentence = refusals.foreign_resources(found, spec)
+        deadline = time.monotonic() + FORGET_SECONDS
+        told = False
+        while sentence and time.monotonic() < deadline:
+            if not told:
+                self.say("a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs")
+                told = True
+            time.sleep(POLL_SECONDS)
+            sentence = refusals.foreign_resources(observe(self.api), spec)
+        return sentence
+
+    def _apply_definition(self) -> None:
+        """Keeps the definition current; by force, since it may have come with a chart, and Helm never updates it."""
+        item = definition()
+        before = self.api.get(kinds.DEFINITION, names.CRD_NAME)
+        self._apply(item, before, force=True)
+        if self.dry_run:
+            return
+        deadline = time.monotonic() + DEFINITION_SECONDS
+        while not _is_established(self.api.get(kinds.DEFINITION, names.CRD_NAME)):
+            if time.monotonic() > deadline:
+                raise KubeAPIError(
+                    f"the resource definition {names.CRD_NAME} is not served after {DEFINITION_SECONDS:g} s; "
+                    f"see kubectl describe crd {names.CRD_NAME}",
+                    status=0,
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _apply_resource(self, spec: Spec) -> None:
+        try:
+            self._apply(write_resource(spec), self.api.get(RESOURCE, names.RESOURCE_NAME))
+        except KubeAPIError as error:
+            _refuse(refusals.old_definition(str(error)))
+            raise
+
+    def _live(self, item: Object) -> Object | None:
+        metadata = item["metadata"]
+        return self.api.get(KIND_BY_NAME[item["kind"]], metadata["name"], metadata.get("namespace", ""))
+
+    def _apply(self, item: Object, before: Object | None, *, force: bool = False) -> None:
+        """One object; fields that somebody changed behind our back are taken back, and named."""
+        if self.dry_run and before is None:
+            # Where the namespace or the definition is not there yet, the API server cannot try it.
+            self.done.append(Done(object=title(item), outcome="created"))
+            return
+        kind = KIND_BY_NAME[item["kind"]]
+        taken_back: tuple[str, ...] = ()
+        try:
+            applied = self.api.apply(kind, item, force=force, dry_run=self.dry_run)
+        except KubeAPIError as error:
+            if error.status != _CONFLICT:
+                raise
+            taken_back = error.causes
+            applied = self.api.apply(kind, item, force=True, dry_run=self.dry_run)
+        outcome = "repaired" if taken_back else _outcome(before, applied.object, created=applied.created)
+        self.done.append(Done(object=title(item), outcome=outcome, fields=taken_back))
+
+    def _prune(self, rendered: list[Object], found: Observation) -> None:
+        """Removes what was rendered once and is no longer: the helper's objects when it is switched off."""
+        wanted = {title(item) for item in rendered}
+        for kind in RENDERED_KINDS:
+            for item in found.ours:
+                if item["kind"] == kind.kind != "Namespace" and title(item) not in wanted and not helm_release(item):
+                    self._delete(kind, item)
+
+    # --- disable ------------------------------------------------------------------------------------------------------
+
+    def _delete(self, kind: Kind, item: Object) -> None:
+        metadata = item["metadata"]
+        if not self.dry_run:
+            self.api.delete(kind, metadata["name"], metadata.get("namespace", ""), propagation="Foreground")
+        self.done.append(Done(object=title(item), outcome="removed"))
+
+    def _delete_namespace(self, item: Object) -> None:
+        """A namespace takes all that is in it along, so it stays where anything is that is not ours."""
+        name = item["metadata"]["name"]
+        others = [
+            title(other)
+            for kind in (kinds.POD, kinds.DAEMON_SET, kinds.DEPLOYMENT, kinds.SERVICE, kinds.CONFIG_MAP, kinds.SECRET)
+            for other in self.api.list(kind, name)
+            if not is_ours(other) and (other["kind"], other["metadata"]["name"]) not in _NAMESPACE_FURNITURE
+        ]
+        if others:
+            self.done.append(Done(object=title(item), outcome="kept", fields=(f"holds {others[0]}",)))
+            return
+        self._delete(kinds.NAMESPACE, item)
+
+
+def stored_spec(found: Observation) -> Spec | None:
+    """The spec that the cluster has on record, or None.
+
+    Raises:
+        AddonRefusedError: it has fields that this program does not know.
+    """
+    if found.resource is None:
+        return None
+    try:
+        return Spec.from_dict(found.resource.get("spec"))
+    except InputError as error:
+        raise AddonRefusedError(
+            f"the {names.KIND} in the cluster cannot be read ({error}); it may be of a newer confcom"
+        ) from None
+
+
+def render_for(spec: Spec, found: Observation) -> list[Object]:
+    """The objects for this cluster, whose nodes settle what `auto` means."""
+    ids = [str(node.get("spec", {}).get("providerID", "")) for node in found.nodes]
+    return render(settle_provider(spec, ids))
+
+
+def _refuse(sentence: str | None) -> None:
+    if sentence:
+        raise AddonRefusedError(sentence)
+
+
+def _check_wish(sentence: str | None) -> None:
+    if sentence:
+        raise InputError(sentence)
+
+
+def _outcome(before: Object | None, after: Object, *, created: bool) -> str:
+    if created or before is None:
+        return "created"
+    # In a dry run the version stays, and only the generation tells.
+    same = all(before["metadata"].get(key) == after["metadata"].get(key) for key in ("resourceVersion", "generation"))
+    return "unchanged" if same else "changed"
+
+
+def _is_established(item: Object | None) -> bool:
+    conditions = (item or {}).get("status", {}).get("conditions") or ()
+    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)

@@ -1,0 +1,128 @@
+"""`--wait`: watches a roll-out until it is done, and tells what changes on each node and what holds it."""
+
+import time
+from typing import Final
+
+from confcom.addon import names
+from confcom.addon.observation import RENDERED_KINDS, RESOURCE
+from confcom.addon.rollout import Rollout, rollout
+from confcom.addon.spec import Spec
+from confcom.addon.switch import Say
+from confcom.errors import KubeAPIError
+from confcom.kube import kinds
+from confcom.kube.api import KubeAPI
+
+DEFAULT_WAIT_SECONDS: Final = 300.0
+POLL_SECONDS: Final = 1.0
+
+
+def read_rollouts(api: KubeAPI, spec: Spec) -> list[Rollout]:
+    """The roll-out of each DaemonSet that the spec wants; one that is missing counts as not begun."""
+    wanted = [name for name, on in _components(spec) if on]
+    pods = api.list(kinds.POD, spec.namespace, labels=names.ADDON_SELECTOR)
+    found = []
+    for name in wanted:
+        item = api.get(kinds.DAEMON_SET, name, spec.namespace)
+        if item is None:
+            missing = f"DaemonSet {spec.namespace}/{name} is missing"
+            found.append(
+                Rollout(component=name, wanted=0, updated=0, available=0, done=False, nodes=(), problems=(missing,))
+            )
+            continue
+        own = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) == name]
+        state = rollout(item, own, [])
+        if not state.done:
+            fields = f"involvedObject.name={name},reason=FailedCreate"
+            state = rollout(item, own, api.list(kinds.EVENT, spec.namespace, fields=fields))
+        found.append(state)
+    return found
+
+
+def wait_for_rollout(api: KubeAPI, spec: Spec, say: Say, *, seconds: float) -> list[Rollout]:
+    """Waits until every node has ready pods of the new template.
+
+    Raises:
+        KubeAPIError: it is not done in time; the sentence names what it waits for.
+    """
+    deadline = time.monotonic() + seconds
+    told: dict[tuple[str, str], str] = {}
+    while True:
+        states = read_rollouts(api, spec)
+        _tell(states, told, say)
+        if all(state.done for state in states):
+            return states
+        if time.monotonic() > deadline:
+            raise KubeAPIError(_late(states, seconds), status=0)
+        time.sleep(POLL_SECONDS)
+
+
+def wait_until_gone(api: KubeAPI, say: Say, *, seconds: float) -> None:
+    """Waits until nothing of the add-on is left, its pods and its namespace included.
+
+    Raises:
+        KubeAPIError: something is left after the time; the sentence names it.
+    """
+    deadline = time.monotonic() + seconds
+    told = ""
+    while True:
+        left = _left(api)
+        if not left:
+            return
+        if left[0] != told:
+            told = left[0]
+            say(f"waiting for {told} to go")
+        if time.monotonic() > deadline:
+            raise KubeAPIError(f"not gone after {seconds:g} s: {', '.join(left[:5])}", status=0)
+        time.sleep(POLL_SECONDS)
+
+
+def _left(api: KubeAPI) -> list[str]:
+    found = [
+        f"{item['kind']} {item['metadata']['name']}"
+        for kind in (kinds.POD, *RENDERED_KINDS)
+        for item in api.list(kind, labels=names.ADDON_SELECTOR)
+    ]
+    if api.get(RESOURCE, names.RESOURCE_NAME) is not None:
+        found.append(f"{names.KIND} {names.RESOURCE_NAME}")
+    # A namespace that others use was kept on purpose.
+    return [text for text in found if not text.startswith("Namespace ")] or _ending_namespaces(api)
+
+
+def _ending_namespaces(api: KubeAPI) -> list[str]:
+    return [
+        f"Namespace {item['metadata']['name']}"
+        for item in api.list(kinds.NAMESPACE, labels=names.ADDON_SELECTOR)
+        if item["metadata"].get("deletionTimestamp")
+    ]
+
+
+def _components(spec: Spec) -> tuple[tuple[str, bool], ...]:
+    return (names.DEVICE_PLUGIN, spec.device_plugin.enabled), (names.QUOTE_HELPER, spec.quote_helper.enabled)
+
+
+def _tell(states: list[Rollout], told: dict[tuple[str, str], str], say: Say) -> None:
+    for state in states:
+        for node in state.nodes:
+            text = node.problem or "ready"
+            key = (node.pod, node.node)
+            if told.get(key) != text:
+                told[key] = text
+                say(f"{node.node}: {state.component}: {text}")
+        for problem in state.problems:
+            # A node's own line has said it already.
+            if problem.startswith("node "):
+                continue
+            if told.get((state.component, "")) != problem:
+                told[(state.component, "")] = problem
+                say(f"{state.component}: {problem}")
+
+
+def _late(states: list[Rollout], seconds: float) -> str:
+    counts = ", ".join(
+        f"{state.component} {min(state.updated, state.available)} of {state.wanted}"
+        for state in states
+        if not state.done
+    )
+    problems = [problem for state in states for problem in state.problems]
+    reason = f"; {'; '.join(problems[:3])}" if problems else ""
+    return f"the roll-out is not done after {seconds:g} s ({counts} nodes){reason}"

@@ -1,0 +1,231 @@
+"""`confcom addon`: the one switch of a cluster."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.table import Table
+
+from confcom.addon import names
+from confcom.addon.changes import Changes, change
+from confcom.addon.inspection import Inspection, inspect_addon
+from confcom.addon.observation import observe
+from confcom.addon.render import render, to_yaml
+from confcom.addon.resource import read_resource
+from confcom.addon.schema import definition
+from confcom.addon.spec import Spec
+from confcom.addon.switch import Done, Switch
+from confcom.addon.waiting import DEFAULT_WAIT_SECONDS, wait_for_rollout, wait_until_gone
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk
+from confcom.errors import InputError
+from confcom.kube.api import KubeAPI
+from confcom.kube.config import find_config
+
+app = typer.Typer(help="The add-on in the current cluster: one switch for all SGX nodes.", no_args_is_help=True)
+
+ContextOption = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context. [current]")]
+KubeconfigOption = Annotated[Path | None, typer.Option("--kubeconfig", help="The kubeconfig. [KUBECONFIG]")]
+FileOption = Annotated[
+    str | None, typer.Option("-f", "--file", metavar="FILE|-", help=f"A {names.KIND} to start from, YAML or JSON.")
+]
+ImageOption = Annotated[str | None, typer.Option("--image", help="The image of both programs.")]
+SelectorOption = Annotated[
+    str | None,
+    typer.Option("--node-selector", metavar="KEY=VALUE,...", help="These nodes instead of all with SGX; '' undoes it."),
+]
+SimulateOption = Annotated[
+    str | None,
+    typer.Option("--simulate-epc", metavar="SIZE", help="Play SGX with so much EPC a node, 8GiB; '' ends it."),
+]
+HelperOption = Annotated[
+    bool | None,
+    typer.Option("--enable-sgxquotehelper/--disable-sgxquotehelper", help="With or without the quote helper. [with]"),
+]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help=f"Where the objects are. [{names.DEFAULT_NAMESPACE}]")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every node is there.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=1, max=86400, help="Seconds for --wait.")]
+
+
+def connect(context: str | None, kubeconfig: Path | None) -> KubeAPI:
+    """The cluster that the options name."""
+    return KubeAPI(find_config(context, kubeconfig, os.environ), field_manager=names.FIELD_MANAGER)
+
+
+@app.command("enable")
+def enable(
+    *,
+    file: FileOption = None,
+    image: ImageOption = None,
+    node_selector: SelectorOption = None,
+    simulate_epc: SimulateOption = None,
+    quote_helper: HelperOption = None,
+    namespace: NamespaceOption = None,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_WAIT_SECONDS,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Switch the add-on on. Done again, it changes what is named and repairs what was changed by hand."""
+    changes = Changes(
+        image=image,
+        node_selector=node_selector,
+        simulate_epc=simulate_epc,
+        quote_helper=quote_helper,
+        namespace=namespace,
+    )
+    base = _read_file(file) if file else None
+    with connect(context, kubeconfig) as api:
+        switch = Switch(api=api, say=_say, dry_run=dry_run)
+        _finish(switch, switch.enable(changes, base), wait=wait, timeout=timeout)
+
+
+@app.command("update")
+def update(
+    *,
+    image: ImageOption = None,
+    node_selector: SelectorOption = None,
+    simulate_epc: SimulateOption = None,
+    quote_helper: HelperOption = None,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_WAIT_SECONDS,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Change what is on, in place: a new image, the quote helper on or off, other nodes."""
+    changes = Changes(image=image, node_selector=node_selector, simulate_epc=simulate_epc, quote_helper=quote_helper)
+    with connect(context, kubeconfig) as api:
+        switch = Switch(api=api, say=_say, dry_run=dry_run)
+        _finish(switch, switch.update(changes), wait=wait, timeout=timeout)
+
+
+@app.command("disable")
+def disable(
+    *,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_WAIT_SECONDS,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+) -> None:
+    """Switch the add-on off, and remove everything it made."""
+    with connect(context, kubeconfig) as api:
+        switch = Switch(api=api, say=_say, dry_run=dry_run)
+        found = switch.disable()
+        _report(switch)
+        if not switch.done:
+            talk.print("The add-on is not enabled in this cluster; there is nothing to remove.")
+            return
+        if wait and not dry_run:
+            wait_until_gone(api, _say, seconds=timeout)
+        offered = [n for n in found.nodes if names.EPC_RESOURCE in (n.get("status", {}).get("capacity") or {})]
+        if offered:
+            talk.print(
+                f"What Kubernetes keeps: {len(offered)} node(s) go on listing the resources, with 0 of each, until "
+                f"they are made anew; and on their disks {names.STATE_DIR}, {names.RUN_DIR} and {names.SOCKET_DIR}."
+            )
+
+
+@app.command("show")
+def show(
+    *,
+    context: ContextOption = None,
+    kubeconfig: KubeconfigOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Show what is on, whether it is rolled out, what was changed by hand, and what runs beside what."""
+    with connect(context, kubeconfig) as api:
+        found = inspect_addon(api, observe(api))
+    if output is OutputFormat.JSON:
+        print_json(found.to_dict())
+    else:
+        _print_inspection(found)
+    if not found.enabled or found.problems:
+        raise typer.Exit(1)
+
+
+@app.command("render")
+def render_objects(
+    *,
+    file: FileOption = None,
+    image: ImageOption = None,
+    node_selector: SelectorOption = None,
+    simulate_epc: SimulateOption = None,
+    quote_helper: HelperOption = None,
+    namespace: NamespaceOption = None,
+    crd: Annotated[bool, typer.Option("--definition", help="The resource definition instead of the objects.")] = False,
+) -> None:
+    """Print the objects as YAML, for GitOps; no cluster is asked."""
+    if crd:
+        typer.echo(to_yaml([definition()]), nl=False)
+        return
+    changes = Changes(
+        image=image,
+        node_selector=node_selector,
+        simulate_epc=simulate_epc,
+        quote_helper=quote_helper,
+        namespace=namespace,
+    )
+    spec = change(_read_file(file) if file else Spec(), changes)
+    typer.echo(to_yaml(render(spec)), nl=False)
+
+
+def _read_file(path: str) -> Spec:
+    try:
+        content = yaml.safe_load(read_input(path, "file"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"file {path}: is not YAML: {' '.join(str(error).split())}") from None
+    return read_resource(content, f"file {path}")
+
+
+def _say(text: str) -> None:
+    talk.print(text)
+
+
+def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
+    _report(switch)
+    for warning in switch.api.warnings:
+        talk.print(f"Warning: {warning}")
+    if switch.dry_run or not wait:
+        return
+    states = wait_for_rollout(switch.api, spec, _say, seconds=timeout)
+    counts = ", ".join(f"{state.component} on {state.available} of {state.wanted} node(s)" for state in states)
+    talk.print(f"Done: {counts}.")
+    if all(state.wanted == 0 for state in states):
+        talk.print("No node is selected yet; nodes with SGX that are added later get the add-on by themselves.")
+
+
+def _report(switch: Switch) -> None:
+    would = "would be " if switch.dry_run else ""
+    for done in switch.done:
+        data.print(f"{done.object} {would}{done.outcome}{_details(done)}")
+
+
+def _details(done: Done) -> str:
+    return f" ({'; '.join(done.fields)})" if done.fields else ""
+
+
+def _print_inspection(found: Inspection) -> None:
+    if not found.enabled:
+        data.print("The add-on is not enabled in this cluster.")
+        for note in found.notes:
+            data.print(note)
+        return
+    for name, value in found.facts.items():
+        data.print(f"{name:<16} {value}")
+    for note in found.notes:
+        data.print(note)
+    for problem in found.problems:
+        data.print(f"[bold]![/bold] {problem}")
+    table = Table(title="What runs beside what", title_justify="left")
+    for column in ("part", "found", "verdict", "why"):
+        table.add_column(column)
+    for row in found.compatibility:
+        table.add_row(row.part, row.found, row.verdict, row.why)
+    data.print(table)
