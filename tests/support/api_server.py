@@ -134,7 +134,7 @@ class APIServer:
         if (version, plural) in BUILTIN:
             return ssa.builtin_schema(version, BUILTIN[version, plural][0])
         found = self.definition(version, plural)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        metadata = {"$ref": "_definitions.json#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+        metadata = {"$ref": "_definitions.json#/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
         return found | {"properties": found["properties"] | {"metadata": metadata}}
 
     def key(self, version, plural, item):

@@ -3,23 +3,31 @@
 PPID and platform instance id identify a machine and appear nowhere here.
 """
 
+from datetime import timedelta
 from typing import Any
 
+from confcom import codes
+from confcom.codes import TCBStatus
+from confcom.quote.advice import advise
 from confcom.quote.certificates import Certificate, CertificateError, split_chain
 from confcom.quote.pck import SGX_TYPES, PCKExtension
-from confcom.quote.policy import Policy
+from confcom.quote.policy import Policy, advisory_code
 from confcom.quote.qe_identity import QELevel
 from confcom.quote.reading import quote_warnings
 from confcom.quote.result import Verification
 from confcom.quote.tcb import TCBLevel
-from confcom.quote.times import Window, format_time
+from confcom.quote.times import Window, format_time, span
 from confcom.sgx import Quote, QuoteHeader, ReportBody, quote_kind
 from confcom.sgx.quote import CERT_TYPE_NAMES, CERT_TYPE_PCK_CHAIN
+
+# Collateral lives 30 days and services renew it some days before its end: less than a week means that nobody did.
+SOON = timedelta(days=7)
 
 
 def verification_document(verification: Verification, policy: Policy) -> dict[str, Any]:
     """A verification and its appraisal; the verdict is yes only where both agree."""
     reasons = policy.appraise(verification)
+    holds = verification.holds
     return {
         "verdict": "no" if reasons else "yes",
         "tcb_status": verification.tcb_status,
@@ -30,7 +38,17 @@ def verification_document(verification: Verification, policy: Policy) -> dict[st
             for step in verification.steps
         ],
         "reasons": list(reasons),
-        "warnings": list(verification.warnings),
+        "next_steps": [
+            {
+                "code": advice.code.label,
+                "name": advice.code.name,
+                "who": advice.code.who,
+                "next_step": advice.code.next_step,
+                "reasons": list(advice.reasons),
+            }
+            for advice in advise(verification, policy)
+        ],
+        "warnings": [*verification.warnings, *_soon_over(verification)],
         "genuine": verification.verdict,
         "simulated": verification.simulated,
         "root": verification.root_name,
@@ -38,6 +56,11 @@ def verification_document(verification: Verification, policy: Policy) -> dict[st
         "platform": platform_document(verification.pck, verification.pck_ca) if verification.pck else None,
         "tcb": _tcb_document(verification),
         "windows": [_window_document(window, verification) for window in verification.windows],
+        "holds": {"from": format_time(holds[0]), "until": format_time(holds[1])} if holds else None,
+        "allowance": {
+            "clock_slack_seconds": int(verification.allowance.clock_slack.total_seconds()),
+            "grace_days": verification.allowance.grace.days,
+        },
     }
 
 
@@ -112,11 +135,44 @@ def _tcb_document(verification: Verification) -> dict[str, Any]:
     tcb_info, qe_identity = verification.tcb_info, verification.qe_identity
     platform, qe = verification.platform_level, verification.qe_level
     return {
+        "meaning": codes.tcb_status(verification.tcb_status).meaning if verification.tcb_status else None,
+        "held_back_by": _held_back_by(verification),
         "tcb_info_evaluation_number": tcb_info.evaluation_number if tcb_info else None,
+        "tcb_info_issued": format_time(tcb_info.window.start) if tcb_info else None,
         "qe_identity_evaluation_number": qe_identity.evaluation_number if qe_identity else None,
+        "qe_identity_issued": format_time(qe_identity.window.start) if qe_identity else None,
         "platform": _level_document(platform) if platform else None,
         "qe": _level_document(qe) | {"isv_svn": qe.isv_svn} if qe else None,
+        "better_level": _shortfall_document(verification),
+        "qe_isv_svn": verification.quote.qe_report.isv_svn if verification.quote else None,
+        "qe_newest_isv_svn": qe_identity.levels[0].isv_svn if qe_identity else None,
+        "advisories": {name: _advisory_word(name) for name in verification.advisories},
     }
+
+
+def _held_back_by(verification: Verification) -> list[str]:
+    """Whose level keeps the status from being UpToDate: platform, qe, both or neither."""
+    levels = {"platform": verification.platform_level, "qe": verification.qe_level}
+    return [name for name, level in levels.items() if level and level.status is not TCBStatus.UP_TO_DATE]
+
+
+def _shortfall_document(verification: Verification) -> dict[str, Any] | None:
+    """The better level that is nearest, and which parts are behind it."""
+    found = verification.shortfall
+    if found is None or verification.pck is None:
+        return None
+    return _level_document(found.level) | {
+        "components_behind": [
+            {"number": part.number, "label": part.label, "svn": part.svn, "needed": part.needed}
+            for part in found.components
+        ],
+        "pce_svn": verification.pck.pce_svn,
+        "pce_svn_needed": found.pce_svn,
+    }
+
+
+def _advisory_word(name: str) -> str:
+    return advisory_code(name).next_step
 
 
 def _level_document(level: TCBLevel | QELevel) -> dict[str, Any]:
@@ -124,12 +180,24 @@ def _level_document(level: TCBLevel | QELevel) -> dict[str, Any]:
 
 
 def _window_document(window: Window, verification: Verification) -> dict[str, Any]:
+    """`days_left` counts whole days, downwards where the window is over; `renewable` parts end at a nextUpdate."""
     return {
         "name": window.name,
         "from": format_time(window.start),
         "until": format_time(window.end),
-        "ok": window.problem(verification.at) is None,
+        "ok": verification.allowance.problem(window, verification.at) is None,
+        "days_left": window.left(verification.at).days,
+        "renewable": window.renewable,
     }
+
+
+def _soon_over(verification: Verification) -> list[str]:
+    """A warning for each window that still holds, but not for long."""
+    return [
+        f"{window.name} ends in {span(left)}, at {format_time(window.end)}: see to a newer one"
+        for window in verification.windows
+        if timedelta() <= (left := window.left(verification.at)) < SOON
+    ]
 
 
 def _certification_document(quote: Quote) -> dict[str, Any]:

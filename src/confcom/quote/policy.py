@@ -127,10 +127,12 @@ class Policy:
             yield Reason(sentence=f"TCB status is {status}; accepted: {accepted}", code=codes.tcb_status(status))
         for name in verification.advisories:
             if name in self.rejected_advisories:
-                yield Reason(sentence=f"{name} concerns the platform, and the policy rejects it", code=_advisory(name))
+                yield Reason(
+                    sentence=f"{name} concerns the platform, and the policy rejects it", code=advisory_code(name)
+                )
             elif self.accepted_advisories is not None and name not in self.accepted_advisories:
                 sentence = f"{name} concerns the platform, and is not among the accepted advisories"
-                yield Reason(sentence=sentence, code=_advisory(name))
+                yield Reason(sentence=sentence, code=advisory_code(name))
         for sentence in self._old_collateral(verification):
             yield Reason(sentence=sentence, code=codes.symptom("worked yesterday, fails today"))
 
@@ -152,6 +154,7 @@ def _require_size(field: str, value: bytes, size: int) -> None:
         raise InputError(f"policy: {field} needs {size} bytes, not {len(value)}")
 
 
-def _advisory(name: str) -> Code:
+def advisory_code(name: str) -> Code:
+    """The entry of an advisory by the name that collateral gives it; of advisories in general where it is another's."""
     found = _ADVISORY.fullmatch(name)
     return codes.advisory(int(found[1])) if found else ADVISORY_CODE
