@@ -134,7 +134,7 @@ class APIServer:
         if (version, plural) in BUILTIN:
             return ssa.builtin_schema(version, BUILTIN[version, plural][0])
         found = self.definition(version, plural)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        metadata = {"$ref": "_definitions.json#/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
+        metadata = {"$ref": "_definitions.json#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
         return found | {"properties": found["properties"] | {"metadata": metadata}}
 
     def key(self, version, plural, item):
@@ -209,7 +209,7 @@ class APIServer:
         for rule in schema.get("x-kubernetes-validations", ()):
             name = re.fullmatch(r"self\.metadata\.name == '(.*)'", rule["rule"])
             if name and item["metadata"]["name"] != name[1]:
-                problems.append(f'<nil>: Invalid value: {rule["message"]}')
+                problems.append(f"<nil>: Invalid value: {rule['message']}")
         if problems:
             text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
             raise Refusal(422, "Invalid", f'{kind}.confcom.io "{item["metadata"]["name"]}" is invalid: {text}')
@@ -276,7 +276,12 @@ class APIServer:
         metadata = {"resourceVersion": str(next(self._versions))}
         if start + limit < len(found):
             metadata["continue"] = str(start + limit)
-        return {"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": found[start : start + limit]}
+        return {
+            "kind": f"{kind}List",
+            "apiVersion": version,
+            "metadata": metadata,
+            "items": found[start : start + limit],
+        }
 
     # --- HTTP -----------------------------------------------------------------------------------------------------
 
@@ -329,7 +334,9 @@ class APIServer:
         found = self.pod_answers.get((pod, int(port), path))
         if found is None:
             raise Refusal(
-                503, "ServiceUnavailable", f"error trying to reach service: dial tcp 10.0.0.1:{port}: connect: connection refused"
+                503,
+                "ServiceUnavailable",
+                f"error trying to reach service: dial tcp 10.0.0.1:{port}: connect: connection refused",
             )
         return 200, found
 

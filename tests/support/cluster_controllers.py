@@ -25,7 +25,12 @@ class Controllers:
         api.controllers.append(self)
 
     def add_node(self, name, *, labels=(), taints=(), allocatable=None):
-        labels = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, **dict(labels)}
+        labels = {
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": "amd64",
+            "kubernetes.io/hostname": name,
+            **dict(labels),
+        }
         info = {"kubeletVersion": "v1.36.2", "kernelVersion": "6.8.0-1021-azure", "architecture": "amd64"}
         status = {"allocatable": allocatable or {}, "capacity": allocatable or {}, "nodeInfo": info}
         self.api.create(
@@ -70,7 +75,10 @@ class Controllers:
                     self.delete_pod(pod)
         kept = {n["metadata"]["name"] for n in nodes}
         for pod in list(self.api.all(*PODS)):
-            if pod["metadata"].get("annotations", {}).get("owner") == f"{namespace}/{name}" and node_of(pod) not in kept:
+            if (
+                pod["metadata"].get("annotations", {}).get("owner") == f"{namespace}/{name}"
+                and node_of(pod) not in kept
+            ):
                 self.delete_pod(pod)
         self._status(item, nodes, generation)
 
@@ -97,7 +105,9 @@ class Controllers:
             "spec": {**template["spec"], "affinity": _bound_to(node["metadata"]["name"])},
             "status": {"phase": "Pending"},
         }
-        self.api.create(*PODS, {k: v for k, v in pod.items() if k not in ("apiVersion", "kind")}, manager="daemon-controller")
+        self.api.create(
+            *PODS, {k: v for k, v in pod.items() if k not in ("apiVersion", "kind")}, manager="daemon-controller"
+        )
         return self.api.objects[*PODS, meta["namespace"], name].item
 
     def _update_pod(self, pod, node):
@@ -140,14 +150,24 @@ class Controllers:
 
     def _offer(self):
         """The kubelets' side of the device plugin: allocatable while it runs, 0 afterwards."""
-        plugins = {node_of(p) for p in self.api.all(*PODS) if p["metadata"]["labels"].get(COMPONENT) == "sgx-device-plugin" and _is_ready(p)}
+        plugins = {
+            node_of(p)
+            for p in self.api.all(*PODS)
+            if p["metadata"]["labels"].get(COMPONENT) == "sgx-device-plugin" and _is_ready(p)
+        }
         for node in self.api.all(*NODES):
             status = node["status"]
             if node["metadata"]["name"] in plugins:
-                status["allocatable"] |= {EPC: str(self.epc_mib), "confcom.io/sgx-quote-helper": "2", "confcom.io/sgx-quote": "16"}
+                status["allocatable"] |= {
+                    EPC: str(self.epc_mib),
+                    "confcom.io/sgx-quote-helper": "2",
+                    "confcom.io/sgx-quote": "16",
+                }
             else:
                 for name in list(status["allocatable"]):
-                    if name.startswith("confcom.io/") or (name == EPC and node["metadata"].get("annotations", {}).get("foreign") is None):
+                    if name.startswith("confcom.io/") or (
+                        name == EPC and node["metadata"].get("annotations", {}).get("foreign") is None
+                    ):
                         status["allocatable"][name] = "0"
             status["capacity"] = dict(status["allocatable"])
 
@@ -162,7 +182,10 @@ def fits(node, pod):
         if not any(all(labels.get(e["key"]) in e["values"] for e in term) for term in terms):
             return False
     return all(
-        any(t["key"] == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"] for t in pod.get("tolerations", ()))
+        any(
+            t["key"] == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"]
+            for t in pod.get("tolerations", ())
+        )
         for taint in node["spec"].get("taints", ())
     )
 

@@ -191,7 +191,7 @@ def remove(item, path):
             return
         if rest:
             remove(found, tuple(rest))
-        if not rest or set(found) <= {k for k, _ in step} and rest[0][1] in {k for k, _ in step}:
+        if not rest or (set(found) <= {k for k, _ in step} and rest[0][1] in {k for k, _ in step}):
             item.remove(found)
     elif step in item:
         item.remove(step)

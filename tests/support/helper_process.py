@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -71,7 +72,7 @@ class HelperProcess:
     def port(self):
         if self._port is None:
             line = self.wait_for_line("HTTP port open")
-            self._port = int(line.partition("port=")[2].split()[0])
+            self._port = int(re.search(r'port["=: ]+(\d+)', line)[1])
         return self._port
 
     def get(self, path, method="GET"):

@@ -1,0 +1,167 @@
+"""Settings: precedence, types and ranges, and where a wrong one came from."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from msgspec import Meta
+
+from confcom.errors import SettingsError
+from confcom.settings import MAX_FILE_BYTES, Size, load
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample program."""
+
+    socket_dir: Annotated[Path, Meta(description="where sockets are")] = Path("/run")
+    count: Annotated[int, Meta(ge=1, le=8, description="100% of what is counted")] = 1
+    wait: Annotated[float, Meta(ge=0)] = 0.5
+    epc: Size = Size(0)
+    kind: Literal["a", "b"] = "a"
+    loud: Annotated[bool, Meta(description="whether it is loud")] = False
+    name: str | None = None
+
+
+def loaded(*arguments, environment=None):
+    return load(Sample, list(arguments), environment or {}, program="sample")
+
+
+def refused(*arguments, environment=None):
+    with pytest.raises(SettingsError) as caught:
+        loaded(*arguments, environment=environment)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_defaults():
+    assert loaded() == Sample()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "field", "value"),
+    [
+        (["--count", "3"], {}, "count", 3),
+        (["--count=3"], {}, "count", 3),
+        ([], {"CONFCOM_COUNT": "4"}, "count", 4),
+        (["--count", "3"], {"CONFCOM_COUNT": "4"}, "count", 3),
+        (["--socket-dir", "/x"], {}, "socket_dir", Path("/x")),
+        ([], {"CONFCOM_SOCKET_DIR": "/y"}, "socket_dir", Path("/y")),
+        (["--wait", "2"], {}, "wait", 2.0),
+        (["--epc", "8GiB"], {}, "epc", 8 << 30),
+        (["--loud"], {}, "loud", True),
+        (["--no-loud"], {"CONFCOM_LOUD": "true"}, "loud", False),
+        ([], {"CONFCOM_LOUD": "1"}, "loud", True),
+        ([], {"COUNT": "4", "CONFCOM_OTHER": "x"}, "count", 1),
+        (["--name", ""], {}, "name", ""),
+    ],
+)
+def test_value_comes_from_flag_then_variable(arguments, environment, field, value):
+    assert getattr(loaded(*arguments, environment=environment), field) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("s.toml", "count = 5\nname = 'n'\n"), ("s.json", '{"count": 5, "name": "n"}'), ("s", "count = 5")],
+)
+def test_file_is_toml_or_json_and_below_the_others(tmp_path, name, text):
+    file = tmp_path / name
+    file.write_text(text)
+    assert loaded("--config", str(file)).count == 5
+    assert loaded(environment={"CONFCOM_CONFIG": str(file)}).count == 5
+    assert loaded("--config", str(file), environment={"CONFCOM_COUNT": "6"}).count == 6
+    assert loaded("--config", str(file), "--count", "7", environment={"CONFCOM_COUNT": "6"}).count == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["--count", "0"], {}, "--count: Expected `int` >= 1"),
+        (["--count", "x"], {}, "--count: Expected `int`, got `str`"),
+        (["--count", ""], {}, "--count: Expected `int`, got `str`"),
+        ([], {"CONFCOM_COUNT": "9"}, "CONFCOM_COUNT: Expected `int` <= 8"),
+        (["--wait"], {}, "argument --wait: expected one argument; see sample --help"),
+        (["--wait=-1"], {}, "--wait: Expected `float` >= 0.0"),
+        (["--wait", "nan"], {}, "--wait: Expected `float` >= 0.0"),
+        (["--kind", "c"], {}, "--kind: Invalid enum value 'c'"),
+        ([], {"CONFCOM_LOUD": "perhaps"}, "CONFCOM_LOUD: Expected `bool`, got `str`"),
+        (
+            ["--epc", "8 apples"],
+            {},
+            "--epc: '8 apples' is not a size: write a number and a unit, for example 8GiB or 512MiB",
+        ),
+        (["--colour", "red"], {}, "unrecognized arguments: --colour red; see sample --help"),
+        (["stray"], {}, "unrecognized arguments: stray; see sample --help"),
+        (["--cou", "3"], {}, "unrecognized arguments: --cou 3; see sample --help"),
+    ],
+)
+def test_wrong_value_is_told_with_where_it_came_from(arguments, environment, sentence):
+    assert refused(*arguments, environment=environment) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("s.toml", "count = [", "not TOML: "),
+        ("s.json", "{", "not JSON: "),
+        ("s.json", "[1]", "needs a table of settings, holds a list"),
+        ("s.toml", "x" * (MAX_FILE_BYTES + 1), "over 1 MiB, which no settings file is"),
+    ],
+)
+def test_file_that_cannot_be_read_is_named(tmp_path, name, text, sentence):
+    file = tmp_path / name
+    file.write_text(text)
+    assert refused("--config", str(file)).startswith(f"--config {file}: {sentence}")
+
+
+def test_file_that_is_absent_is_named(tmp_path):
+    assert refused("--config", f"{tmp_path}/none.toml") == f"--config {tmp_path}/none.toml: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cuont = 1", "cuont: there is no such setting; known are count, epc, kind, loud, name, socket_dir, wait"),
+        ("count = 'many'", "count: Expected `int`, got `str`"),
+        ("count = 99", "count: Expected `int` <= 8"),
+        ("[count]\nx = 1", "count: Expected `int`, got `object`"),
+    ],
+)
+def test_wrong_key_of_a_file_is_told_with_its_path(tmp_path, text, sentence):
+    file = tmp_path / "s.toml"
+    file.write_text(text)
+    assert refused("--config", str(file)) == f"{file}: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0), ("94371840", 94371840), ("1k", 1000), ("1kB", 1000), ("1KiB", 1024), ("512Mi", 512 << 20),
+        ("8GiB", 8 << 30), ("8 GiB", 8 << 30), ("1T", 10**12), ("1TiB", 1 << 40), (" 7 b ", 7),
+    ],
+)  # fmt: skip
+def test_size(text, size):
+    assert Size.parse(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "1.5GiB", "-1", "1PiB", "1i", "1 G B", "0x10", "9" * 16])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match="is not a size: write a number and a unit"):
+        Size.parse(text)
+
+
+def test_size_in_whole_mib():
+    assert Size.parse("1023KiB").mib == 0
+    assert Size.parse("8GiB").mib == 8192
+
+
+def test_help_tells_flags_their_meaning_and_default(capsys):
+    with pytest.raises(SystemExit) as caught:
+        loaded("--help")
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "A sample program." in text
+    assert "where sockets are (default /run)" in text
+    assert "100% of what is counted (default 1)" in text
+    assert "--loud, --no-loud" in text
+    assert "--http-port is CONFCOM_HTTP_PORT" in text
