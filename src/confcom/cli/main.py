@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from confcom import __version__
-from confcom.cli import collateral, daemons, demo, doctor, explain, quote, quote_requests, quote_verify, simulate
+from confcom.cli import (
+    addon,
+    collateral,
+    daemons,
+    demo,
+    doctor,
+    explain,
+    quote,
+    quote_requests,
+    quote_verify,
+    simulate,
+    status,
+)
 from confcom.errors import ConfcomError
 
 app = typer.Typer(
@@ -17,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(addon.app, name="addon")
 app.add_typer(collateral.app, name="collateral")
 app.command("demo")(demo.demo)
 app.add_typer(daemons.app)
@@ -27,6 +40,7 @@ quote.app.command("get")(quote_requests.get)
 quote.app.command("verify")(quote_verify.verify)
 app.add_typer(quote.app, name="quote")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(status.app)
 
 
 def _version(wanted: bool) -> None:
