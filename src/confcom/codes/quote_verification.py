@@ -12,8 +12,8 @@ _EXPIRED_CAUSES = (
     "Azure serves TCB info past its end on purpose.",
 )
 _RENEW_EXPIRED = (
-    "Fetch it again (`confcom quote verify --intel` or `--pccs URL`), or accept some days of grace (`--grace DAYS`); the "
-    "quote itself is fine. To judge a quote as of the time it was made, name that time (`--at`)."
+    "Fetch it again (`confcom quote verify --intel` or `--pccs URL`), or accept some days of grace (`--grace DAYS`): "
+    "the quote itself is fine. To judge a quote as of the time it was made, name that time (`--at`)."
 )
 _QVE_ONLY = ("Only a verifier that uses Intel's quote verification enclave (QvE) reports it.",)
 _UPDATE_QVE = (
