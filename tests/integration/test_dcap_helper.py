@@ -287,9 +287,28 @@ def test_missing_libraries_leave_the_helper_alive_unready_and_telling_why(start,
     code, body, _ = helper.get("/readyz")
     assert code == 503
     assert b"install libsgx-pce-logic" in body
+    line = helper.wait_for_line("no quoting")
+    assert "the quoting library libsgx_pce_logic.so.1 cannot be loaded" in line
+    assert "code=30" in line
     helper.wait_for_line("starting another")
     helper.signal(signal.SIGTERM)
     assert helper.wait_end() == 0
+
+
+@pytest.mark.slow
+def test_without_libraries_what_needs_no_qe_is_answered_and_the_rest_30_in_time(start, short_dir):
+    empty = short_dir / "empty"
+    empty.mkdir()
+    helper = start(libraries=empty)
+    helper.wait_until(lambda status: 30 in causes(status) and status["role"] == "serving")
+    client = Client(helper.socket)
+    began = time.monotonic()
+    assert client.get_supported_att_key_id_num() == 1
+    assert time.monotonic() - began < 1
+    with pytest.raises(AESMError) as caught:
+        client.get_target_info()
+    assert caught.value.code == 30
+    assert time.monotonic() - began < 15
 
 
 def test_devices_that_arrive_later_make_the_helper_ready(start, oracle, short_dir, report):

@@ -20,7 +20,8 @@ from confcom.quoting.backends import Services, open_backend
 from confcom.quoting.hop import READ_BYTES, Message, Operation, decode, unpack_quote
 from confcom.runtime.logs import configure, event
 
-logger = logging.getLogger(__name__)
+# Run with -m its name is __main__, which no handler of this package hears.
+logger = logging.getLogger("confcom.quoting.worker")
 
 # Answers wait at the most this long for company: one send for several costs the front less.
 FLUSH_SECONDS = 0.0003

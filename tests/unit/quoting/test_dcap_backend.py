@@ -323,6 +323,7 @@ def test_failure_at_the_start_is_told_to_the_front(libraries, oracle, kind, numb
     assert found == code
     assert f"0x{number:04X}" in cause
     assert worker.process.returncode == 3
+    assert f'no quoting code={code} problem="sgx_ql_' in worker.log
 
 
 def test_failure_at_the_start_is_not_laid_to_devices_that_are_there(libraries, oracle, devices):
