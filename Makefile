@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test helm lint format bench dev lock
+.PHONY: help demo test compat soak fuzz helm lint format bench dev lock
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,15 @@ demo: $(VENV)/run.stamp ## the main job on a simulated SGX node, from EPC to a v
 
 test: $(VENV)/dev.stamp ## every test
 	$(BIN)/pytest
+
+compat: $(VENV)/dev.stamp ## the dialogue of every known AESM client, byte for byte, against the helper
+	$(BIN)/pytest -n0 tests/compat
+
+soak: $(VENV)/dev.stamp ## ten minutes of mixed requests and faults: flat memory, no leaked descriptor
+	$(BIN)/python benchmarks/soak/quote_helper.py
+
+fuzz: $(VENV)/dev.stamp ## random frames at the decoder and at a running front, for a minute
+	$(BIN)/python fuzz/frames.py
 
 helm: $(VENV)/helm.stamp ## the chart, with the real Helm, against what `confcom addon render` prints
 	$(BIN)/pytest tests/helm
