@@ -15,7 +15,7 @@ from confcom.device_plugin.node import Node
 from confcom.device_plugin.registration import Registrar
 from confcom.device_plugin.server import remove_leftovers
 from confcom.device_plugin.settings import DevicePluginSettings
-from confcom.device_plugin.slot_health import SlotWatch
+from confcom.device_plugin.slot_health import SlotWatch, ask_helper
 from confcom.device_plugin.stale_ids import StaleIDs
 from confcom.device_plugin.status import Finding, StatusReport
 from confcom.errors import ConfcomError
@@ -92,7 +92,7 @@ class Plugin:
             self.node.slot_health = watch.health
             self.node.refresh()
 
-        watch = SlotWatch(sockets, changed)
+        watch = SlotWatch(sockets, changed, ask_helper)
         daemon.start("slots", watch.run())
 
 

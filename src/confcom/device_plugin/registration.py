@@ -46,6 +46,8 @@ class Timing:
     last_retry: float = 30.0
 
 
+DEFAULT_TIMING = Timing()
+
 Identity = tuple[int, int, int]
 
 
@@ -76,7 +78,7 @@ class Registrar:
         self._kubelet_socket = directory / contract.KUBELET_SOCKET
         self._offering = offering
         self._place = place
-        self._timing = timing or Timing()
+        self._timing = timing or DEFAULT_TIMING
         # What is done before each registration with a kubelet that is there.
         self._before = before
         self._retry = self._timing.first_retry

@@ -56,9 +56,7 @@ class SlotHealth:
 class SlotWatch:
     """Probes every slot for ever, each at its own pace, and tells `changed` when a slot's health is another."""
 
-    def __init__(
-        self, sockets: Iterable[tuple[str, Path]], changed: Callable[[], None], probe: Probe = ask_helper
-    ) -> None:
+    def __init__(self, sockets: Iterable[tuple[str, Path]], changed: Callable[[], None], probe: Probe) -> None:
         self._sockets = dict(sockets)
         self._changed = changed
         self._probe = probe

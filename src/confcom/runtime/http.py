@@ -88,7 +88,13 @@ class HTTPPort:
             event(logger, logging.INFO, "local socket open", path=self._socket.getsockname())
         else:
             event(logger, logging.INFO, "HTTP port open", address=self._socket.getsockname()[0], port=self.port)
-        await self._server.serve(sockets=[self._socket])
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            # uvicorn closes them in its own shutdown, which a cancelled task does not reach.
+            for server in getattr(self._server, "servers", ()):
+                server.close()
+            self._socket.close()
 
     def stop(self) -> None:
         """Makes `serve` return."""
