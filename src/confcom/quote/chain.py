@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from confcom.quote.certificates import Certificate, CertificateError, split_chain
+from confcom.quote.certificates import Certificate, CertificateError
 from confcom.quote.endorsements import Endorsements
 from confcom.quote.extensions import KeyUse
 from confcom.quote.pck import PCKExtension
@@ -32,7 +32,7 @@ class PCKChain:
         """
         if len(text) > MAX_CERTIFICATION_DATA:
             raise CertificateError(f"it has {len(text)} bytes; at most {MAX_CERTIFICATION_DATA} are read")
-        encoded = _split(text)
+        encoded = _split(text, endorsements)
         if len(encoded) != 3:
             raise CertificateError(f"it holds {len(encoded)} certificates, not three: leaf, intermediate and root")
         leaf, intermediate, root = (
@@ -41,7 +41,7 @@ class PCKChain:
         )
         return cls(leaf=leaf, intermediate=intermediate, root=root)
 
-    def extension(self) -> PCKExtension:
+    def extension(self, endorsements: Endorsements) -> PCKExtension:
         """What the leaf says of the platform.
 
         Raises:
@@ -50,7 +50,7 @@ class PCKChain:
         if self.leaf.sgx_extension is None:
             raise CertificateError(f"its leaf '{self.leaf.common_name}' has no SGX extension")
         try:
-            return PCKExtension.from_der(self.leaf.sgx_extension)
+            return endorsements.pck_extension(self.leaf.sgx_extension)
         except CertificateError as error:
             raise CertificateError(f"its leaf certificate {error}") from error
 
@@ -83,9 +83,9 @@ class PCKChain:
         return []
 
 
-def _split(text: bytes) -> tuple[bytes, ...]:
+def _split(text: bytes, endorsements: Endorsements) -> tuple[bytes, ...]:
     try:
-        return split_chain(text)
+        return endorsements.split(text)
     except CertificateError as error:
         raise CertificateError(f"it {error}") from error
 

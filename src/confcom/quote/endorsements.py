@@ -18,6 +18,7 @@ from confcom.quote.certificates import (
 )
 from confcom.quote.collateral import Collateral
 from confcom.quote.extensions import KeyUse
+from confcom.quote.pck import PCKExtension
 from confcom.quote.qe_identity import QEIdentity
 from confcom.quote.roots import TrustRoot
 from confcom.quote.tcb import TCBInfo
@@ -25,7 +26,7 @@ from confcom.quote.times import Window
 
 _Part = TypeVar("_Part")
 _Document = TypeVar("_Document", bound=TCBInfo | QEIdentity)
-# Certificates and signatures remembered: of a few platforms' chains, at most some 10 kB each.
+# Chains, certificates and signatures remembered, of so many platforms: at most some 40 kB each.
 _REMEMBERED = 64
 
 # Demanded below Intel's root only, since others may name theirs as they like.
@@ -51,6 +52,9 @@ class Endorsements:
 
     def __init__(self, collateral: Collateral, root: TrustRoot) -> None:
         self.root = root
+        # Many quotes come from few platforms, whose chains are always the same bytes.
+        self.split = functools.lru_cache(_REMEMBERED)(split_chain)
+        self.pck_extension = functools.lru_cache(_REMEMBERED)(PCKExtension.from_der)
         self.certificate = functools.lru_cache(_REMEMBERED)(Certificate.from_der)
         self.is_signed = functools.lru_cache(_REMEMBERED)(_is_signed)
         self.root_crl = self._root_crl(collateral.root_ca_crl)

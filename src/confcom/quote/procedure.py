@@ -121,7 +121,7 @@ class Examination:
         try:
             self.chain = PCKChain.from_pem(quote.certification_data, self.endorsements)
             self.windows += [self.chain.leaf.window, self.chain.intermediate.window]
-            self.pck = self.chain.extension()
+            self.pck = self.chain.extension(self.endorsements)
         except CertificateError as error:
             raise _NotHeldError(str(error)) from error
         return "a PCK certificate chain of three: leaf, intermediate and root"

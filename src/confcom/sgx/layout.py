@@ -1,6 +1,6 @@
 """A table-driven reader and writer of packed little-endian structures: the one place where bytes become fields."""
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -48,17 +48,18 @@ class Structure:
     NAME: ClassVar[str]
     FIELDS: ClassVar[tuple[Field, ...]]
     SIZE: ClassVar[int]
+    # Reading and checking go over it for every structure of every quote, so it is made once.
+    _OFFSETS: ClassVar[tuple[tuple[Field, int], ...]]
 
     def __init_subclass__(cls) -> None:
         cls.SIZE = sum(field.size for field in cls.FIELDS)
+        starts = itertools.accumulate((field.size for field in cls.FIELDS), initial=0)
+        cls._OFFSETS = tuple(zip(cls.FIELDS, starts, strict=False))
 
     @classmethod
-    def offsets(cls) -> Iterator[tuple[Field, int]]:
+    def offsets(cls) -> tuple[tuple[Field, int], ...]:
         """Each field with its offset in bytes."""
-        offset = 0
-        for field in cls.FIELDS:
-            yield field, offset
-            offset += field.size
+        return cls._OFFSETS
 
     @classmethod
     def from_bytes(cls, data: bytes, *, base: int = 0) -> Self:
