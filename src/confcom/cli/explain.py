@@ -83,7 +83,8 @@ def _show(code: Code) -> None:
         title.append(f"  {code.name}")
     body = Table.grid(padding=(0, 1))
     body.add_column(no_wrap=True, style="dim")
-    body.add_column()
+    # A link that is cut short leads nowhere.
+    body.add_column(overflow="fold")
     body.add_row("  family", Text(code.family.heading))
     body.add_row("  meaning", Text(code.meaning))
     for position, cause in enumerate(code.causes):
