@@ -41,7 +41,7 @@ PATH = re.compile(
 TEMPLATE_COUNTER = "deprecated.daemonset.template.generation"
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer that is no success."""
 
     def __init__(self, code, reason, message, causes=()):
@@ -127,7 +127,7 @@ class APIServer:
             return BUILTIN[version, plural]
         found = self.definition(version, plural)
         if found is None:
-            raise Refusal(404, "NotFound", "the server could not find the requested resource")
+            raise RefusalError(404, "NotFound", "the server could not find the requested resource")
         return found["spec"]["names"]["kind"], found["spec"]["scope"] == "Namespaced"
 
     def schema(self, version, plural):
@@ -147,7 +147,7 @@ class APIServer:
         version, plural, namespace, name = key
         kind, namespaced = self.kind_of(version, plural)
         if namespaced and ("v1", "namespaces", "", namespace) not in self.objects:
-            raise Refusal(404, "NotFound", f'namespaces "{namespace}" not found')
+            raise RefusalError(404, "NotFound", f'namespaces "{namespace}" not found')
         stored = self.objects.get(key)
         schema = self.schema(version, plural)
         live = stored.item if stored else {"apiVersion": version, "kind": kind, "metadata": wanted["metadata"]}
@@ -157,7 +157,7 @@ class APIServer:
                 live, stored.owners if stored else [], wanted, schema, manager, force=force, subresource=subresource
             )
         except ssa.UnknownFieldError as error:
-            raise Refusal(
+            raise RefusalError(
                 500,
                 "",
                 f"failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {error}: field not declared in schema",
@@ -183,7 +183,7 @@ class APIServer:
             by_manager.setdefault(text, []).append(field)
         count = len(causes)
         details = "; ".join(f"{text}: {', '.join(fields)}" for text, fields in by_manager.items())
-        return Refusal(
+        return RefusalError(
             409, "Conflict", f"Apply failed with {count} conflict{'s' if count > 1 else ''}: {details}", causes
         )
 
@@ -212,7 +212,7 @@ class APIServer:
                 problems.append(f"<nil>: Invalid value: {rule['message']}")
         if problems:
             text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise Refusal(422, "Invalid", f'{kind}.confcom.io "{item["metadata"]["name"]}" is invalid: {text}')
+            raise RefusalError(422, "Invalid", f'{kind}.confcom.io "{item["metadata"]["name"]}" is invalid: {text}')
 
     def _write(self, key, old, new, *, dry_run=False, subresource=""):
         """Stores what changed: nothing at all where nothing did."""
@@ -249,7 +249,7 @@ class APIServer:
     def delete(self, key):
         stored = self.objects.pop(key, None)
         if stored is None:
-            raise Refusal(404, "NotFound", f'{key[1]} "{key[3]}" not found')
+            raise RefusalError(404, "NotFound", f'{key[1]} "{key[3]}" not found')
         uid = stored.item["metadata"]["uid"]
         for other, child in list(self.objects.items()):
             owners = child.item["metadata"].get("ownerReferences", ())
@@ -291,13 +291,13 @@ class APIServer:
             return 200, {"gitVersion": self.version}
         match = PATH.match(path)
         if match is None:
-            raise Refusal(404, "NotFound", "the server could not find the requested resource")
+            raise RefusalError(404, "NotFound", "the server could not find the requested resource")
         version, plural = match["version"], match["plural"]
         namespace, name = match["namespace"] or "", match["name"] or ""
         verb = {"GET": "get" if name else "list", "PATCH": "patch", "DELETE": "delete"}.get(method, method)
         resource = f"{plural}/{match['sub']}" if match["sub"] else plural
         if (verb, resource) in self.denied or ("*", resource) in self.denied:
-            raise Refusal(
+            raise RefusalError(
                 403, "Forbidden", f'{plural} "{name}" is forbidden: User "tester" cannot {verb} resource "{resource}"'
             )
         self.kind_of(version, plural)
@@ -308,7 +308,7 @@ class APIServer:
         key = (version, plural, namespace, name)
         if method == "GET":
             if key not in self.objects:
-                raise Refusal(404, "NotFound", f'{plural} "{name}" not found')
+                raise RefusalError(404, "NotFound", f'{plural} "{name}" not found')
             return 200, self.view(version, self.objects[key])
         if method == "DELETE":
             self.delete(key)
@@ -325,15 +325,15 @@ class APIServer:
             )
             self.settle()
             return 201 if created else 200, item
-        raise Refusal(415, "UnsupportedMediaType", f"{method} with {content_type} is not played here")
+        raise RefusalError(415, "UnsupportedMediaType", f"{method} with {content_type} is not played here")
 
     def _proxy(self, namespace, pod_and_port, path):
         pod, _, port = pod_and_port.partition(":")
         if ("v1", "pods", namespace, pod) not in self.objects:
-            raise Refusal(404, "NotFound", f'pods "{pod}" not found')
+            raise RefusalError(404, "NotFound", f'pods "{pod}" not found')
         found = self.pod_answers.get((pod, int(port), path))
         if found is None:
-            raise Refusal(
+            raise RefusalError(
                 503,
                 "ServiceUnavailable",
                 f"error trying to reach service: dial tcp 10.0.0.1:{port}: connect: connection refused",
@@ -382,7 +382,7 @@ class _Handler(BaseHTTPRequestHandler):
             api.requests.append((self.command, url.path, query))
             try:
                 code, answer = api.answer(self.command, url.path, query, body, self.headers.get("Content-Type"))
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 code, answer = refusal.code, refusal.body()
         raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(code)

@@ -214,9 +214,8 @@ def apply(live, owners, wanted, schema, manager, *, force, subresource=""):
     for other in owners:
         if other is mine:
             continue
-        for path in sorted(other.paths & set(fields), key=path_text):
-            if get(live, path) != fields[path]:
-                causes.append((path_text(path), other))
+        shared = sorted(other.paths & set(fields), key=path_text)
+        causes += [(path_text(path), other) for path in shared if get(live, path) != fields[path]]
     if causes and not force:
         raise ConflictError(causes)
     for _, other in causes:

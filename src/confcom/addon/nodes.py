@@ -31,27 +31,45 @@ class Heard:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """One daemon on one node: a word for a table, and a sentence where there is more to say."""
+
+    word: str
+    detail: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing need be done."""
+        return self.word in {"ready", "off"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NodeView:
-    """One node; sizes in MiB, and -1 where nothing is known."""
+    """One node; sizes in MiB, `epc` and `reserved` None where the device plugin could not be asked."""
 
     name: str
-    epc: int
+    epc: int | None
     allocatable: int
     allocated: int
-    reserved: int
-    device_plugin: str
-    quote_helper: str
+    reserved: int | None
+    device_plugin: State
+    quote_helper: State
     role: str
-    verified: str
-    last_quote: str
+    verdict: str
+    last_check: str
     out_of_process: int
     saved: int
-    healthy: bool
+    simulated: bool
 
     @property
     def free(self) -> int:
         """EPC that a pod could still ask for."""
         return max(0, self.allocatable - self.allocated)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether both daemons are as they should be."""
+        return self.device_plugin.is_well and self.quote_helper.is_well
 
 
 def views(spec: Spec, nodes: Iterable[Object], pods: Iterable[Object], heard: Mapping[str, Heard]) -> list[NodeView]:
@@ -61,49 +79,60 @@ def views(spec: Spec, nodes: Iterable[Object], pods: Iterable[Object], heard: Ma
         by_node.setdefault(node_of(pod), []).append(pod)
     found = []
     for node in nodes:
-        name, own = node["metadata"]["name"], by_node.get(node["metadata"]["name"], [])
+        own = by_node.get(node["metadata"]["name"], [])
         if selects(spec, node["metadata"].get("labels") or {}) or any(_component(pod) for pod in own):
-            found.append(_view(spec, node, name, own, heard))
+            found.append(_view(spec, node, own, heard))
     return sorted(found, key=lambda view: view.name)
 
 
-def _view(spec: Spec, node: Object, name: str, pods: list[Object], heard: Mapping[str, Heard]) -> NodeView:
-    plugin, plugin_text = _ask(_newest(pods, names.DEVICE_PLUGIN), heard)
+def _view(spec: Spec, node: Object, pods: list[Object], heard: Mapping[str, Heard]) -> NodeView:
+    plugin, plugin_state = _ask(_newest(pods, names.DEVICE_PLUGIN), heard)
     helper_pod = _serving(pods, heard)
-    helper, helper_text = _ask(helper_pod, heard)
-    allocatable = _number(((node.get("status") or {}).get("allocatable") or {}).get(names.EPC_RESOURCE))
+    helper, helper_state = _ask(helper_pod, heard)
+    if helper_pod is None and not spec.quote_helper.enabled:
+        helper_state = State(word="off")
     users = out_of_process_containers(pods)
-    reserved = int(plugin.get("reserved_mib", 0))
-    condition = helper.get("condition") or {}
-    wanted = spec.quote_helper.enabled
+    simulated = bool(plugin.get("simulated"))
     return NodeView(
-        name=name,
-        epc=int(plugin.get("epc_mib", -1)) if plugin else -1,
-        allocatable=allocatable,
+        name=node["metadata"]["name"],
+        epc=plugin.get("epc_mib"),
+        allocatable=_number(((node.get("status") or {}).get("allocatable") or {}).get(names.EPC_RESOURCE)),
         allocated=sum(epc_of(pod) for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED),
-        reserved=reserved,
-        device_plugin=plugin_text,
-        quote_helper=helper_text if wanted or helper_pod else "off",
+        reserved=plugin.get("reserved_mib"),
+        device_plugin=plugin_state,
+        quote_helper=helper_state,
         role=str(helper.get("role", "")),
-        verified=_verdict(condition),
-        last_quote=str(helper.get("last_check") or ""),
+        verdict=_verdict(helper.get("condition") or {}),
+        last_check=str(helper.get("last_check") or ""),
         out_of_process=users,
-        saved=max(0, users * IN_PROCESS_EPC_MIB - IN_PROCESS_EPC_MIB) if users and not helper.get("simulated") else 0,
-        healthy=plugin_text == "ready" and (not wanted or helper_text == "ready"),
+        saved=_saved(users, helper),
+        simulated=simulated,
     )
 
 
-def _ask(pod: Object | None, heard: Mapping[str, Heard]) -> tuple[Mapping[str, Any], str]:
-    """What the pod's daemon says of itself, and its state in words."""
+def _saved(users: int, helper: Mapping[str, Any]) -> int:
+    """What the users would take for a QE and PCE each, less what the helper's workers take for all of them (R33).
+
+    A simulated QE takes none, so nothing is saved there.
+    """
+    if helper.get("simulated"):
+        return 0
+    workers = len(helper.get("workers") or ()) or 1
+    return max(0, (users - workers) * IN_PROCESS_EPC_MIB)
+
+
+def _ask(pod: Object | None, heard: Mapping[str, Heard]) -> tuple[Mapping[str, Any], State]:
+    """What the pod's daemon says of itself, and its state."""
     if pod is None:
-        return {}, "no pod"
+        return {}, State(word="no pod", detail="has no pod on this node")
     problem = pod_problem(pod)
     said = heard.get(pod["metadata"]["name"], Heard())
     if said.status is None:
-        return {}, problem or (f"ready; {said.problem}" if said.problem else "ready")
-    if said.status.get("ready") and problem is None:
-        return said.status, "ready"
-    return said.status, str(said.status.get("problem") or problem or "not ready")
+        return {}, State(word="ready", detail=said.problem) if problem is None else State(word="waits", detail=problem)
+    if problem is None and said.status.get("ready"):
+        # An idle plugin is ready, and says why it offers nothing.
+        return said.status, State(word="ready", detail=str(said.status.get("problem") or ""))
+    return said.status, State(word="not ready", detail=str(said.status.get("problem") or problem or ""))
 
 
 def _verdict(condition: Mapping[str, Any]) -> str:

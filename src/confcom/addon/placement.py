@@ -27,7 +27,7 @@ def selection_terms(spec: Spec) -> list[dict[str, Any]]:
     """The alternatives of which a node must meet one; empty where the node selector alone decides."""
     if spec.nodes.selector or spec.simulation is not None:
         return []
-    terms = [_in(key, [value]) for key, value in spec.nodes.labels.items()]
+    terms = [_in(key, [value]) for key, value in sorted(spec.nodes.labels.items())]
     if spec.nodes.instance_types:
         terms.append(_in("node.kubernetes.io/instance-type", spec.nodes.instance_types))
     return terms

@@ -218,7 +218,7 @@ def _print_inspection(found: Inspection) -> None:
             data.print(note)
         return
     for name, value in found.facts.items():
-        data.print(f"{name:<16} {value}")
+        data.print(f"{name:<18} {value}")
     for note in found.notes:
         data.print(note)
     for problem in found.problems:

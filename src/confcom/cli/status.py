@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from confcom.addon import names
 from confcom.addon.live import read_nodes
 from confcom.addon.nodes import NodeView
 from confcom.addon.observation import observe
@@ -16,18 +17,8 @@ from confcom.cli.output import OutputFormat, OutputOption, data, print_json, tal
 
 app = typer.Typer()
 
-_COLUMNS = (
-    ("node", "left"),
-    ("EPC MiB", "right"),
-    ("allocatable", "right"),
-    ("allocated", "right"),
-    ("reserved", "right"),
-    ("free", "right"),
-    ("device plugin", "left"),
-    ("quote helper", "left"),
-    ("last quote", "left"),
-    ("EPC saved", "right"),
-)
+_NUMBERS = ("EPC MiB", "offered", "used", "reserved", "free")
+_WORDS = ("plugin", "helper", "last quote", "EPC saved")
 
 
 @app.command("status")
@@ -51,25 +42,43 @@ def status(
     else:
         data.print(_table(nodes))
     for node in nodes:
-        if not node.healthy:
-            talk.print(f"{node.name}: device plugin: {node.device_plugin}; quote helper: {node.quote_helper}")
-    if not installed or not all(node.healthy for node in nodes):
+        for program, state in ((names.DEVICE_PLUGIN, node.device_plugin), (names.QUOTE_HELPER, node.quote_helper)):
+            if state.detail:
+                talk.print(f"{node.name}: {program}: {state.detail}")
+        if node.verdict not in {"", "verified"}:
+            talk.print(f"{node.name}: last quote: {node.verdict}")
+    if any(node.simulated for node in nodes):
+        talk.print("Simulated SGX: for trials and tests, never for trust.")
+    if not installed or not all(node.is_well for node in nodes):
         raise typer.Exit(1)
 
 
 def _table(nodes: list[NodeView]) -> Table:
-    table = Table()
-    for name, side in _COLUMNS:
-        table.add_column(name, justify="right" if side == "right" else "left")
+    table = Table("node")
+    for name in _NUMBERS:
+        table.add_column(name, justify="right")
+    for name in _WORDS:
+        table.add_column(name)
     for node in nodes:
-        helper = f"{node.quote_helper}, {node.role}" if node.role else node.quote_helper
-        verdict = f"{node.last_quote} {node.verified}".strip() or "-"
         sizes = (node.epc, node.allocatable, node.allocated, node.reserved, node.free)
-        numbers = ["-" if size < 0 else str(size) for size in sizes]
-        saved = f"{node.saved} MiB ({node.out_of_process} users)"
-        table.add_row(node.name, *numbers, node.device_plugin, helper, verdict, saved)
+        numbers = ["?" if size is None else str(size) for size in sizes]
+        table.add_row(node.name, *numbers, node.device_plugin.word, _helper(node), _last_quote(node), _saved(node))
     return table
 
 
+def _helper(node: NodeView) -> str:
+    return f"{node.quote_helper.word}, {node.role}" if node.role else node.quote_helper.word
+
+
+def _last_quote(node: NodeView) -> str:
+    if not node.last_check:
+        return "?"
+    return node.last_check if node.verdict == "verified" else f"{node.last_check}, unverified"
+
+
+def _saved(node: NodeView) -> str:
+    return f"{node.saved} MiB, {node.out_of_process} using"
+
+
 def _as_json(node: NodeView) -> dict[str, Any]:
-    return dataclasses.asdict(node) | {"free": node.free}
+    return dataclasses.asdict(node) | {"free": node.free, "well": node.is_well}
