@@ -25,6 +25,7 @@ from confcom.runtime.status import DevicePluginStatus
 from confcom.settings import load
 from confcom.simulation.device_manager import Container
 from confcom.simulation.kubelet import Faults, KubeletStandIn
+from confcom.simulation.plugin_client import PluginClient
 
 EPC, SLOT = "kubernetes.azure.com/sgx_epc_mem_in_MiB", "confcom.io/sgx-quote"
 PROVISION, HELPER = "confcom.io/sgx-provision", "confcom.io/sgx-quote-helper"
@@ -619,6 +620,44 @@ def test_allocate_makes_a_missing_slot_folder_and_never_makes_one_anew(folder, m
             ):
                 await kubelet.allocate(SLOT, 1)
             assert (await plugin.resource(SLOT)).allocations == 2
+
+    play(work)
+
+
+def test_slots_whose_folder_cannot_be_made_do_not_keep_epc_away(folder):
+    (folder / "s").touch()
+
+    async def work():
+        async with KubeletStandIn(folder / "k") as kubelet, running(folder) as plugin:
+            await kubelet.wait_for(EPC, allocatable=64)
+            status = await plugin.until(lambda status: "--slots 0 for none" in (status.problem or ""))
+            assert "cannot be made" in status.problem
+            assert (status.ready, SLOT in kubelet.resources) == (False, False)
+
+    play(work)
+
+
+def test_a_kubelet_that_dialled_back_and_does_not_answer_is_waited_for_and_named(folder, monkeypatch):
+    """As in a freeze after its restart: no second registration meanwhile, and the operator is told."""
+    gate = asyncio.Event()
+    connect = PluginClient.connect
+
+    async def frozen(client):
+        await connect(client)
+        await gate.wait()
+
+    monkeypatch.setattr(PluginClient, "connect", frozen)
+
+    async def work():
+        async with KubeletStandIn(folder / "k") as kubelet, running(folder) as plugin:
+            await plugin.until(
+                lambda status: "has dialled back and not answered Register yet" in (status.problem or "")
+            )
+            await asyncio.sleep(0.3)
+            assert len([name for name in ours(folder) if "-epc-" in name]) == 1
+            gate.set()
+            await kubelet.wait_for(EPC, allocatable=64)
+            assert [name for name, _ in kubelet.registrations].count(EPC) == 1
 
     play(work)
 

@@ -18,7 +18,7 @@ from confcom.device_plugin.settings import DevicePluginSettings
 from confcom.device_plugin.slot_health import SlotWatch, ask_helper
 from confcom.device_plugin.stale_ids import StaleIDs
 from confcom.device_plugin.status import Finding, StatusReport
-from confcom.errors import ConfcomError
+from confcom.errors import ConfcomError, PlatformError
 from confcom.kubelet.contract import KUBELET_SOCKET
 from confcom.platform.device_nodes import find_nodes, simulated_nodes
 from confcom.platform.epc import EPCFinding
@@ -85,7 +85,13 @@ class Plugin:
         daemon.start("local socket", holders.run())
 
     def _start_slots(self, daemon: Daemon) -> None:
-        folders = make_slot_folders(self.settings.slots_dir, self.settings.slots)
+        try:
+            folders = make_slot_folders(self.settings.slots_dir, self.settings.slots)
+        except PlatformError as error:
+            # EPC is worth having without slots; readiness and the log say what is missing.
+            self.node.slot_problem = f"{error}; name another folder with --slots-dir, or --slots 0 for none"
+            logs.event(logger, logging.ERROR, self.node.slot_problem)
+            return
         sockets = [(folder.name, slot_socket(self.settings.slots_dir, folder.name)) for folder in folders]
 
         def changed() -> None:

@@ -13,7 +13,6 @@ from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
 
-_NEEDS_ENCLAVE = frozenset(Kind) - {Kind.SLOT}
 _NEEDS_PROVISION = frozenset({Kind.PROVISION, Kind.HELPER, Kind.INTEL_PROVISION})
 
 
@@ -27,6 +26,8 @@ class Node:
         self.slots_dir = slots_dir
         # Without a watch (no helper is ever asked) no slot is healthy.
         self.slot_health: dict[str, bool] = {}
+        # Why slots cannot be offered at all, in words.
+        self.slot_problem: str | None = None
         self._find = find
 
     def offering(self, kind: Kind) -> Offering | None:
@@ -41,13 +42,8 @@ class Node:
         """Looks at the device nodes, and offers or withdraws what hangs on them."""
         before, self.nodes = self.nodes, self._find()
         if before != self.nodes:
-            event(
-                logger,
-                logging.WARNING,
-                "device nodes changed",
-                enclave=self.nodes.enclave,
-                provision=self.nodes.provision,
-            )
+            there = [node.host_path for node in (self.nodes.enclave, self.nodes.provision) if node]
+            event(logger, logging.WARNING, "device nodes changed", now=" ".join(there) or "none")
         for offering in self.offerings:
             if (why := self._obstacle(offering.offer.kind)) is not None:
                 offering.withdraw(why)
@@ -57,7 +53,9 @@ class Node:
                 self._offer(offering)
 
     def _obstacle(self, kind: Kind) -> str | None:
-        if kind in _NEEDS_ENCLAVE and self.nodes.enclave is None:
+        if kind is Kind.SLOT:
+            return self.slot_problem
+        if self.nodes.enclave is None:
             return "no SGX enclave device in /dev: is the SGX driver loaded?"
         if kind in _NEEDS_PROVISION and self.nodes.provision is None:
             return "no SGX provision device in /dev"

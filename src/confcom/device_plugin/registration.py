@@ -208,6 +208,11 @@ class Registrar:
             await asyncio.wait((answered, asked), timeout=self._timing.dial_back, return_when=asyncio.FIRST_COMPLETED)
             if not answered.done() and not asked.done():
                 raise KubeletError(f"the kubelet took Register, but did not dial back in {self._timing.dial_back:g} s")
+            if not answered.done():
+                self._offering.unregistered(
+                    "the kubelet has dialled back and not answered Register yet; after a restart of Kubernetes 1.36 or "
+                    "newer with many units allocated that takes minutes"
+                )
             await _within(self._timing.answer, answered, "the kubelet dialled back, but never answered Register")
         finally:
             asked.cancel()
