@@ -46,22 +46,26 @@ class DcapBackend:
     ) -> None:
         self._dev_root = dev_root
         self._library = QuotingLibrary(paths)
-        # What clients know of the key; the front keeps it and answers with it.
-        self._told = KeyReport(target_info=b"", pub_key_id=b"", quote_size=0)
+        # The key as it is, and as clients know it: the front keeps what it was told and answers with it.
+        self._key = self._told = KeyReport(target_info=b"", pub_key_id=b"", quote_size=0)
         self._probe = Probe(probe_enclave or Path(PROBE_ENCLAVE))
         self._last_quote: bytes | None = None
         self._certified = True
 
     def init_quote(self, *, refresh: bool) -> KeyReport:
         """Loads QE and PCE, makes the attestation key and has it certified; with `refresh` once more."""
+        self._told = self._certify(refresh=refresh)
+        return self._told
+
+    def _certify(self, *, refresh: bool) -> KeyReport:
         try:
             with told_if_slow("sgx_ql_init_quote"):
                 target_info, pub_key_id = self._library.init_quote(_KEY_ID, refresh=refresh)
                 size = self.get_quote_size()
         except QuotingError as error:
             raise self._with_device(error) from error
-        self._told = KeyReport(target_info=target_info, pub_key_id=pub_key_id, quote_size=size)
-        return self._told
+        self._key = KeyReport(target_info=target_info, pub_key_id=pub_key_id, quote_size=size)
+        return self._key
 
     def get_quote_size(self) -> int:
         """Bytes of a quote without padding, asked from the library."""
@@ -73,31 +77,35 @@ class DcapBackend:
         A key whose certificate is no longer the platform's (42) is certified anew at once, since each worker has its
         own. The client hears of it only where what it was told has changed.
         """
-        quote, info = self._current_quote(report, att_key_id, qe_report_info)
-        self._last_quote = quote
-        return quote, info
+        quote, info = self._certified_quote(report, att_key_id, qe_report_info)
+        told = self._told
+        if len(quote) > told.quote_size:
+            # Clients made room for the size that they were told.
+            self._certify(refresh=False)
+            problem = f"the quote has {len(quote)} bytes, but sgx_ql_get_quote_size said {told.quote_size}"
+        elif self._key != told:
+            problem = "the key is another one than clients were told of, or the size of its quotes is"
+        else:
+            self._last_quote = quote
+            return quote, info
+        # The code has clients ask again, and the front forget what it has told them.
+        self._told = self._key
+        raise QuotingError(AESM.ATT_KEY_NOT_INITIALIZED, f"{problem}: the platform's certificates have changed since")
 
-    def _current_quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
+    def _certified_quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
         try:
             return self._quote(report, att_key_id, info)
         except QuotingError as error:
-            told = self._told
-            if error.code != AESM.ATT_KEY_NOT_INITIALIZED or self.init_quote(refresh=False) != told:
+            if error.code != AESM.ATT_KEY_NOT_INITIALIZED:
                 raise
-        event(logger, logging.INFO, "key certified anew", cause="certified-anew")
+            event(logger, logging.INFO, "key is certified anew", cause="certified-anew", problem=error.cause)
+        self._certify(refresh=False)
         return self._quote(report, att_key_id, info)
 
     def _quote(self, report: bytes, att_key_id: bytes, info: bytes | None) -> tuple[bytes, bytes | None]:
-        size = self._told.quote_size
-        buffer, info = self._library.get_quote(report, att_key_id, info, max(size, QUOTE_ROOM_BYTES))
+        room = max(self._key.quote_size, QUOTE_ROOM_BYTES)
+        buffer, info = self._library.get_quote(report, att_key_id, info, room)
         quote = trim(buffer, report)
-        if len(quote) > size:
-            # Clients made room for the size that they were told. This code has them ask again.
-            raise QuotingError(
-                AESM.ATT_KEY_NOT_INITIALIZED,
-                f"the quote has {len(quote)} bytes, but sgx_ql_get_quote_size said {size}: its certificates have "
-                "changed since, or the library contradicts itself",
-            )
         self._note_certification(quote)
         return quote, info
 
@@ -154,7 +162,7 @@ class DcapBackend:
         return self._probe_quoted()
 
     def _probe_quoted(self) -> bytes:
-        return self._current_quote(self._probe.report(self._told.target_info), _KEY_ID, None)[0]
+        return self._certified_quote(self._probe.report(self._key.target_info), _KEY_ID, None)[0]
 
 
 @contextlib.contextmanager
