@@ -708,8 +708,8 @@ def test_metrics_name_every_resource_and_state(folder):
                 f'confcom_device_plugin_list_bytes{{resource="{EPC}"}} 896.0',
                 f'confcom_device_plugin_list_refused{{resource="{EPC}"}} 0.0',
                 "confcom_device_plugin_ready 1.0",
-                "confcom_epc_mib 64.0",
-                "confcom_epc_reserved_mib 0.0",
+                "confcom_device_plugin_epc_mib 64.0",
+                "confcom_device_plugin_epc_reserved_mib 0.0",
             ):
                 assert line in metrics.splitlines(), line
             assert f'confcom_device_plugin_last_list_seconds{{resource="{EPC}"}}' in metrics

@@ -140,11 +140,11 @@ class _Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Every metric family."""
         status = self._report.status()
-        yield GaugeMetricFamily("confcom_epc_mib", "EPC of the node", value=status.epc_mib)
-        yield GaugeMetricFamily("confcom_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib)
+        yield GaugeMetricFamily("confcom_device_plugin_epc_mib", "EPC of the node", value=status.epc_mib)
+        yield GaugeMetricFamily("confcom_device_plugin_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib)
         yield GaugeMetricFamily("confcom_device_plugin_ready", "1 when /readyz says ok", value=int(status.ready))
         yield GaugeMetricFamily(
-            "confcom_kubelet_freeze_seconds",
+            "confcom_device_plugin_kubelet_freeze_seconds",
             "Estimate: how long a kubelet of 1.36 or newer admits no pod after its restart",
             value=status.freeze_seconds,
         )
