@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 
 DEADLINE_SECONDS = 10
 
@@ -48,10 +47,6 @@ class ScriptedServer:
 
         return send
 
-    def silence(self, connection: socket.socket) -> None:
-        """An answer that never comes."""
-        self._stopped.wait(DEADLINE_SECONDS)
-
     def _start(self, work, *arguments) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
@@ -88,15 +83,12 @@ def http(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def silence(connection: socket.socket) -> None:
+    """An answer that never comes: waits for the client to give up."""
+    connection.recv(1)
+
+
 def refused_port() -> int:
     """A loopback port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
-
-
-def wait_until(condition, seconds: float = DEADLINE_SECONDS) -> None:
-    """Waits for a condition that another thread brings about."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.01)

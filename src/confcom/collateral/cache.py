@@ -207,7 +207,7 @@ def _load(path: Path, service: str | None = None, wanted: Wanted | None = None) 
             content = stream.read(MAX_ENTRY_BYTES + 1)
         (found,) = read_bundle(content)
         earliest_end(found.collateral)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Entry(path=path, found=None)
     except OSError as error:
         return Entry(path=path, found=None, problem=f"cache entry {path}: cannot be read: {error.strerror or error}")

@@ -1,7 +1,7 @@
 """What becomes of a platform's TCB status: by `standard` today, by `early` already, and until when the first is sure.
 
 Pure. Intel gives a new evaluation number to the channel `early` first, and to `standard` weeks to months later without
-a date; what is sure is only that the present standard documents end with their nextUpdate (Intel's PCS API v4, `update`).
+a date; what is sure is only that the present standard documents end with their nextUpdate (Intel's PCS API v4).
 """
 
 from collections.abc import Iterable

@@ -145,9 +145,9 @@ class _THIMAt(CertificateService):
         pck_crl = _url(f"{INTEL_PCS}/pckcrl", ca=wanted.ca, encoding="der")
         return {
             _PCK_CRL: self._request("pckcrl", uri=pck_crl),
-            _ROOT_CRL: self._request("pckcrl", uri=INTEL_ROOT_CRL),
             _TCB_INFO: self._request("tcb", fmspc=wanted.fmspc.hex()),
             _QE_IDENTITY: self._request("qe/identity"),
+            _ROOT_CRL: self._request("pckcrl", uri=INTEL_ROOT_CRL),
         }
 
     def _request(self, path: str, **query: str) -> _Request:

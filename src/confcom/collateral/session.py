@@ -191,7 +191,8 @@ def _client(network: Network, url: str) -> httpx2.Client:
             headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
         )
     except (ValueError, httpx2.InvalidURL) as error:
-        raise InputError(f"--proxy: is not a proxy's URL: {error}; write http://HOST:PORT") from error
+        # The error's own text would show the proxy's password.
+        raise InputError("--proxy: is not the URL of a proxy; write http://HOST:PORT") from error
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

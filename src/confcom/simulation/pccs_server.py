@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
@@ -151,8 +152,10 @@ def _listener(port: int) -> socket.socket:
     try:
         listener = socket.create_server((_LOOPBACK, port), backlog=_BACKLOG)
     except OSError as error:
+        # `create_server` adds the address to its own text.
+        problem = os.strerror(error.errno) if error.errno else str(error)
         raise PlatformError(
-            f"--port: {_LOOPBACK} port {port} cannot be opened: {error.strerror}; name another, or 0 for any free one"
+            f"--port: {_LOOPBACK} port {port} cannot be opened: {problem}; name another, or 0 for any free one"
         ) from error
     listener.setblocking(False)
     return listener
