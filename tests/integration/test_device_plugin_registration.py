@@ -489,6 +489,8 @@ def test_message_size_boundary(folder, mib, taken):
                 await kubelet.wait_for(EPC, allocatable=mib, capacity=mib)
                 status = await plugin.until(lambda status: status.ready)
                 assert "ResourceHealthStatus=false" in status.advice[0]
+                answer = await kubelet.allocate(EPC, mib)
+                assert (len(answer.devices), dict(answer.envs)) == (2, {})
                 assert status.freeze_seconds == pytest.approx(mib * mib * 75e-9)
                 return
             status = await plugin.until(lambda status: status.resources[1].registered)

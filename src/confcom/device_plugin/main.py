@@ -97,6 +97,8 @@ class Plugin:
         def changed() -> None:
             self.node.slot_health = watch.health
             self.node.refresh()
+            healthy = sum(watch.health.values())
+            logs.event(logger, logging.INFO, "quote slots", cause="slots", healthy=healthy, of=len(sockets))
 
         watch = SlotWatch(sockets, changed, ask_helper)
         daemon.start("slots", watch.run())

@@ -141,7 +141,9 @@ class _Metrics(Collector):
         """Every metric family."""
         status = self._report.status()
         yield GaugeMetricFamily("confcom_device_plugin_epc_mib", "EPC of the node", value=status.epc_mib)
-        yield GaugeMetricFamily("confcom_device_plugin_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib)
+        yield GaugeMetricFamily(
+            "confcom_device_plugin_epc_reserved_mib", "EPC withheld from applications", value=status.reserved_mib
+        )
         yield GaugeMetricFamily("confcom_device_plugin_ready", "1 when /readyz says ok", value=int(status.ready))
         yield GaugeMetricFamily(
             "confcom_device_plugin_kubelet_freeze_seconds",

@@ -5,6 +5,7 @@ memory, on x86-64 only, since /dev/cpu/*/cpuid needs a module and root.
 """
 
 import ctypes
+import functools
 import mmap
 import platform
 from collections.abc import Callable
@@ -81,8 +82,9 @@ _CODE = bytes.fromhex(
 )
 
 
+@functools.cache
 def processor(machine: str = platform.machine()) -> Reader:
-    """The reader of this machine's processor.
+    """The reader of this machine's processor, made once per process.
 
     Raises:
         PlatformError: it is not x86-64, or the kernel allows no executable memory (SELinux `execmem`, for example).

@@ -122,6 +122,11 @@ def test_this_processor_answers():
     assert isinstance(decode(read), CPUIDFinding)
 
 
+@pytest.mark.skipif(host.machine() != "x86_64", reason="CPUID is of x86 processors")
+def test_the_executable_page_is_made_once():
+    assert cpuid.processor() is cpuid.processor()
+
+
 def test_other_machines_have_no_cpuid():
     with pytest.raises(PlatformError, match=r"^CPUID is of x86 processors, and this is aarch64$"):
         cpuid.processor("aarch64")
