@@ -132,11 +132,8 @@ def export(
         raise InputError("nothing to export: fetch collateral first, or name files that hold it")
     chosen = _newest(sets)
     write_output(output_file, write_bundle(chosen), "bundle")
-    talk.print(
-        Text(
-            f"{output_file}: {len(chosen)} set{'s' * (len(chosen) > 1)}: {'; '.join(str(found.wanted) for found in chosen)}"
-        )
-    )
+    names = "; ".join(str(found.wanted) for found in chosen)
+    talk.print(Text(f"{output_file}: {len(chosen)} {'set' if len(chosen) == 1 else 'sets'}: {names}"))
 
 
 @app.command("import")
@@ -175,7 +172,8 @@ def _gather(paths: list[Path] | None, cache_dir: Path | None) -> tuple[list[Obta
 def _newest(sets: list[Obtained]) -> list[Obtained]:
     """One set for each thing wanted and each origin: the last that was fetched."""
     by_age = sorted(sets, key=lambda found: found.fetched.timestamp() if found.fetched else 0.0)
-    return list({(found.wanted, found.origin): found for found in by_age}.values())
+    newest = {(found.wanted, found.origin): found for found in by_age}
+    return sorted(newest.values(), key=lambda found: (str(found.wanted), found.origin))
 
 
 def _wanted(quote: str | None, fmspc: str | None, ca: PCKCAKind | None, update: UpdateChannel) -> Wanted:
@@ -257,12 +255,13 @@ def _part_document(part: PartSummary, at: datetime) -> dict[str, Any]:
 def _print_set(found: Obtained, document: dict[str, Any], at: datetime) -> None:
     data.print(Text(f"{found.wanted}; from {found.origin}, fetched {age_in_words(found, at)}", style="bold"))
     table = Table(box=None, pad_edge=False)
-    for column in ("part", "until", "days left", "", "evaluation", "issuer"):
-        table.add_column(column, overflow="fold", no_wrap=column == "until")
+    for column in ("part", "until", "days", "", "number", "issuer"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"until", ""})
     for part in document["parts"]:
         word, style = _state(part)
         number = str(part["evaluation_number"] or "")
-        cells = (part["name"], part["until"][:16] + "Z", str(part["days_left"]), word, number, part["issuer"])
+        name = part["name"].removeprefix("certificate ").strip("'")
+        cells = (name, part["until"][:16] + "Z", str(part["days_left"]), word, number, part["issuer"])
         table.add_row(*map(Text, cells), style=style)
     data.print(table)
     _talk_notes(found.notes)

@@ -55,8 +55,13 @@ def pccs(
     if identity:
         write_output(ca_file, identity.ca_pem, "--ca-file")
         facts["ca_file"] = ca_file
-    _announce(facts, output)
-    raise typer.Exit(run(lambda daemon: _serve(server, daemon)))
+
+    async def serve(daemon: Daemon) -> int:
+        # Only now does a signal end it in order, and whoever reads the address may send one.
+        _announce(facts, output)
+        return await _serve(server, daemon)
+
+    raise typer.Exit(run(serve))
 
 
 async def _serve(server: PCCSServer, daemon: Daemon) -> int:
