@@ -26,7 +26,7 @@ def flipped(data, offset, bit):
 
 def free_bytes_of_chain(text, covered):
     """Offset and name of each byte of PEM text that is no base64 of a certificate in `covered` (by position)."""
-    free = {offset: "between the certificates" for offset in range(len(text))}
+    free = dict.fromkeys(range(len(text)), "between the certificates")
     for position, block in enumerate(PEM.finditer(text)):
         body = range(*block.span(2))
         for offset in range(*block.span()):
