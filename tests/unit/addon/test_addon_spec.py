@@ -1,0 +1,237 @@
+"""The custom resource as values: what it takes, what it refuses and in which words, and what it writes back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from confcom.addon.changes import Changes, change, parse_selector
+from confcom.addon.provider import provider_of, settle_provider
+from confcom.addon.resource import read_resource, write_resource
+from confcom.addon.spec import Spec
+from confcom.errors import InputError
+
+BAD_SPECS = {
+    "an unknown field": ({"quoteHelpers": {}}, "spec: Object contains unknown field `quoteHelpers`"),
+    "an unknown field inside": (
+        {"quoteHelper": {"workerz": 2}},
+        "spec.quoteHelper: Object contains unknown field `workerz`",
+    ),
+    "a snake_case field": ({"quote_helper": {}}, "spec: Object contains unknown field `quote_helper`"),
+    "no worker": ({"quoteHelper": {"workers": 0}}, "spec.quoteHelper.workers: Expected `int` >= 1"),
+    "too many workers": ({"quoteHelper": {"workers": 65}}, "spec.quoteHelper.workers: Expected `int` <= 64"),
+    "workers as text": ({"quoteHelper": {"workers": "2"}}, "spec.quoteHelper.workers: Expected `int`, got `str`"),
+    "a switch as text": ({"quoteHelper": {"enabled": "no"}}, "spec.quoteHelper.enabled: Expected `bool`, got `str`"),
+    "too many slots": ({"quoteHelper": {"slots": 1025}}, "spec.quoteHelper.slots: Expected `int` <= 1024"),
+    "a provider of no one": ({"quoteProvider": "aws"}, "spec.quoteProvider: Invalid enum value 'aws'"),
+    "a policy of no one": ({"update": {"policy": "Later"}}, "spec.update.policy: Invalid enum value 'Later'"),
+    "a batch of none": ({"update": {"batch": 0}}, "spec.update.batch: a batch is at least one node"),
+    "a batch below none": ({"update": {"batch": -1}}, "spec.update.batch: a batch is at least one node"),
+    "a batch of 0%": (
+        {"update": {"batch": "0%"}},
+        "spec.update.batch: Expected `str` matching regex '^([1-9][0-9]?|100)%$'",
+    ),
+    "a batch of 101%": (
+        {"update": {"batch": "101%"}},
+        "spec.update.batch: Expected `str` matching regex '^([1-9][0-9]?|100)%$'",
+    ),
+    "a helper without a plugin": (
+        {"devicePlugin": {"enabled": False}},
+        "spec.quoteHelper.enabled: the quote helper needs the device plugin, which gives it its devices and EPC",
+    ),
+    "no way to select a node": (
+        {"nodes": {"labels": {}, "instanceTypes": []}},
+        "spec.nodes: no node can be selected: give labels, instanceTypes or a selector",
+    ),
+    "a size without a number": (
+        {"simulation": {"epc": "GiB"}},
+        "spec.simulation.epc: Expected `str` matching regex '^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$'",
+    ),
+    "a fraction of a size": (
+        {"devicePlugin": {"reserve": "1.5Gi"}},
+        "spec.devicePlugin.reserve: Expected `str` matching regex '^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$'",
+    ),
+    "a size as a number": ({"devicePlugin": {"reserve": 64}}, "spec.devicePlugin.reserve: Expected `str`, got `int`"),
+    "a PCCS that is no URL": (
+        {"pccs": {"url": "pccs:8081"}},
+        r"spec.pccs.url: Expected `str` matching regex '^(https?://[^\\s]+)?$'",
+    ),
+    "a relative kubelet directory": (
+        {"kubeletDirectory": "var/lib/kubelet"},
+        r"spec.kubeletDirectory: Expected `str` matching regex '^/[^\\s]*[^/\\s]$'",
+    ),
+    "a namespace in capitals": (
+        {"namespace": "SGX"},
+        "spec.namespace: Expected `str` matching regex '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'",
+    ),
+    "a toleration of everything": (
+        {"nodes": {"tolerations": [{"operator": "Exists"}]}},
+        "spec.nodes.tolerations[0]: Object missing required field `key`",
+    ),
+    "a label that is no text": (
+        {"nodes": {"labels": {"a": True}}},
+        "spec.nodes.labels[...]: Expected `str`, got `bool`",
+    ),
+    "a list": ([], "spec: Expected `object`, got `array`"),
+    "a simulation switched by a word": ({"simulation": True}, "spec.simulation: Expected `object | null`, got `bool`"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SPECS)
+def test_spec_refuses_and_names_the_field(name):
+    content, sentence = BAD_SPECS[name]
+    with pytest.raises(InputError) as refused:
+        Spec.from_dict(content)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        {},
+        {"devicePlugin": {"enabled": False}, "quoteHelper": {"enabled": False}},
+        {"simulation": {}, "nodes": {"labels": {}, "instanceTypes": []}},
+        {"nodes": {"labels": {}, "instanceTypes": [], "selector": {"a": "b"}}},
+        {"update": {"batch": "100%"}},
+        {"devicePlugin": {"reserve": "64 MiB"}},
+    ],
+)
+def test_spec_takes(content):
+    assert isinstance(Spec.from_dict(content), Spec)
+
+
+def test_defaults_are_those_of_the_design():
+    spec = Spec()
+    assert spec.namespace == "confcom-system"
+    assert spec.quote_helper.enabled
+    assert (spec.quote_helper.workers, spec.quote_helper.slots, spec.device_plugin.provision_units) == (1, 16, 16)
+    assert not spec.device_plugin.intel_names
+    assert spec.simulation is None
+    assert (spec.update.policy, spec.update.batch) == ("Gated", 1)
+
+
+def test_what_is_written_holds_only_what_differs():
+    assert Spec().to_dict() == {}
+    spec = Spec.from_dict({"quoteHelper": {"workers": 2, "slots": 16}, "simulation": {}})
+    assert spec.to_dict() == {"quoteHelper": {"workers": 2}, "simulation": {}}
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "quoteHelper": st.fixed_dictionaries(
+                {}, optional={"workers": st.integers(1, 64), "slots": st.integers(0, 1024), "enabled": st.booleans()}
+            ),
+            "simulation": st.one_of(st.none(), st.just({}), st.just({"epc": "28MiB"})),
+            "update": st.fixed_dictionaries({}, optional={"batch": st.one_of(st.integers(1, 99), st.just("5%"))}),
+            "quoteProvider": st.sampled_from(["auto", "azure", "intel"]),
+            "nodes": st.fixed_dictionaries(
+                {}, optional={"selector": st.dictionaries(st.sampled_from("abc"), st.text("xyz", max_size=3))}
+            ),
+        },
+    )
+)
+def test_writing_and_reading_is_the_same_spec(content):
+    spec = Spec.from_dict(content)
+    assert read_resource(write_resource(spec), "x") == spec
+
+
+HEAD = {"apiVersion": "confcom.io/v1alpha1", "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}
+BAD_RESOURCES = {
+    "nothing": (None, "f: holds no object; write a ConfidentialComputing (confcom.io/v1alpha1)"),
+    "a list": ([], "f: holds no object; write a ConfidentialComputing (confcom.io/v1alpha1)"),
+    "another kind": (
+        HEAD | {"kind": "Pod"},
+        "f: holds a Pod (confcom.io/v1alpha1); wanted is a ConfidentialComputing (confcom.io/v1alpha1)",
+    ),
+    "another version": (
+        HEAD | {"apiVersion": "confcom.io/v1"},
+        "f: holds a ConfidentialComputing (confcom.io/v1); wanted is a ConfidentialComputing (confcom.io/v1alpha1)",
+    ),
+    "another name": (
+        HEAD | {"metadata": {"name": "other"}},
+        "f: metadata.name: there is one ConfidentialComputing per cluster and it is named confcom, not other",
+    ),
+    "no name": (
+        {k: v for k, v in HEAD.items() if k != "metadata"},
+        "f: metadata.name: there is one ConfidentialComputing per cluster and it is named confcom, not None",
+    ),
+    "a stray field": (HEAD | {"data": {}}, "f: data: there is no such field"),
+    "a bad spec": (
+        HEAD | {"spec": {"quoteHelper": {"workers": 0}}},
+        "f: spec.quoteHelper.workers: Expected `int` >= 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RESOURCES)
+def test_resource_refuses(name):
+    content, sentence = BAD_RESOURCES[name]
+    with pytest.raises(InputError) as refused:
+        read_resource(content, "f")
+    assert str(refused.value) == sentence
+
+
+# --- the words at the terminal ---------------------------------------------------------------------------------------
+
+
+def test_changes_leave_alone_what_was_not_named():
+    spec = Spec.from_dict({"quoteHelper": {"workers": 4}, "images": {"default": "a", "quoteHelper": "b"}})
+    assert change(spec, Changes()) == spec
+    assert change(spec, Changes(quote_helper=False)).quote_helper.workers == 4
+
+
+def test_one_image_is_for_both_programs():
+    spec = Spec.from_dict({"images": {"default": "a", "quoteHelper": "b"}})
+    changed = change(spec, Changes(image="c"))
+    assert (changed.device_plugin_image, changed.quote_helper_image) == ("c", "c")
+
+
+def test_simulation_begins_and_ends():
+    spec = change(Spec(), Changes(simulate_epc="28MiB"))
+    assert spec.simulation.epc == "28MiB"
+    assert change(spec, Changes(simulate_epc="")).simulation is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            Changes(simulate_epc="lots"),
+            "--simulate-epc: 'lots' is not a size: write a number and a unit, for example 8GiB or 512MiB",
+        ),
+        (Changes(simulate_epc="12kB"), "--simulate-epc 12kB: is less than 1 MiB, the smallest unit of EPC"),
+        (Changes(node_selector="pool"), "--node-selector pool: 'pool' is no label; write key=value,key=value"),
+        (Changes(node_selector="=x"), "--node-selector =x: '=x' is no label; write key=value,key=value"),
+    ],
+)
+def test_changes_refuse(changes, sentence):
+    with pytest.raises(InputError) as refused:
+        change(Spec(), changes)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [("", {}), ("a=b", {"a": "b"}), ("a=b,c/d=e=f", {"a": "b", "c/d": "e=f"}), ("a=", {"a": ""})],
+)
+def test_selector_is_read_as_kubectl_reads_it(text, labels):
+    assert parse_selector(text) == labels
+
+
+@pytest.mark.parametrize(
+    ("content", "ids", "provider"),
+    [
+        ({}, ["azure:///a", "azure:///b"], "azure"),
+        ({}, ["azure:///a", "aws:///b"], "intel"),
+        ({}, [""], "intel"),
+        ({}, [], "azure"),
+        ({"pccs": {"url": "https://p/"}}, ["azure:///a"], "intel"),
+        ({"pccs": {"configSecret": "s"}}, ["azure:///a"], "intel"),
+        ({"quoteProvider": "intel"}, ["azure:///a"], "intel"),
+        ({"quoteProvider": "azure", "pccs": {"url": "https://p/"}}, [""], "azure"),
+    ],
+)
+def test_auto_is_settled_by_the_nodes(content, ids, provider):
+    assert provider_of(settle_provider(Spec.from_dict(content), ids)) == provider
