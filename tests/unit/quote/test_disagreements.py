@@ -485,9 +485,11 @@ def ascend(case, svn):
 
 @mutation("CRLs that are PEM")
 def pem_crl(case, _):
-    if "BEGIN" in case.members["pck_crl"]:
+    try:
+        crl = x509.load_der_x509_crl(bytes.fromhex(case.members["pck_crl"]))
+    except ValueError:
+        # It is PEM already, or damaged by an earlier mutation.
         return
-    crl = x509.load_der_x509_crl(bytes.fromhex(case.members["pck_crl"]))
     case.members["pck_crl"] = crl.public_bytes(Encoding.PEM).decode()
 
 
