@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from confcom.aesm import messages as m
+from confcom.aesm.messages.envelope import _decode_any, _decode_usual_quote
 from confcom.aesm.wire import encode_field, encode_varint
 from confcom.errors import AESMProtocolError
 
@@ -154,3 +155,41 @@ def test_on_hostile_bytes_we_and_protobuf_agree_who_is_a_message(aesm_referee):
         assert ours == theirs
 
     check()
+
+
+USUAL = st.builds(
+    m.GetQuoteExRequest,
+    report=st.binary(min_size=432, max_size=432),
+    att_key_id=st.binary(min_size=256, max_size=256),
+    qe_report_info=st.none() | st.binary(min_size=960, max_size=960),
+    buf_size=st.sampled_from([0, 127, 128, 4600, 8192, 2**21, 2**28 - 1, 2**28, 2**32 - 1]),
+    timeout=st.sampled_from([None, 0, 15_000, 30_000_000, 2**32 - 1]),
+)
+
+
+def outcome(decode, body):
+    try:
+        return decode(body)
+    except AESMProtocolError as error:
+        return str(error)
+
+
+@given(USUAL, st.data())
+def test_the_usual_shape_is_read_like_any_other(request_, data):
+    """The short way for quotes, on requests as clients write them and on what differs from them in a byte or two."""
+    body = bytearray(request_.envelope())
+    assert m.decode_request(bytes(body)) == request_
+    # The bytes that are not content: tags and lengths at the start, at the seams and at the end.
+    seams = [*range(8), *range(436, 446), *range(696, min(706, len(body))), *range(len(body) - 12, len(body))]
+    for _ in range(data.draw(st.integers(0, 3))):
+        body[data.draw(st.sampled_from(seams))] = data.draw(st.integers(0, 255))
+    changed = bytes(body) + data.draw(st.sampled_from([b"", b"\x00", b"\x50\x01", request_.envelope()]))
+    assert outcome(m.decode_request, changed) == outcome(_decode_any, changed)
+
+
+@pytest.mark.parametrize("info", [None, bytes(960)], ids=["without-info", "with-info"])
+def test_the_short_way_is_taken_for_what_clients_send(info):
+    body = m.GetQuoteExRequest(
+        report=bytes(432), att_key_id=bytes(256), qe_report_info=info, buf_size=8192, timeout=15_000
+    ).envelope()
+    assert _decode_usual_quote(body) == _decode_any(body)

@@ -43,11 +43,16 @@ def decode_varint(data: bytes, offset: int) -> tuple[int, int]:
     raise AESMProtocolError(f"integer at offset {offset} has over {_MAX_VARINT_BYTES} bytes")
 
 
+def encode_tag(number: int, *, is_bytes: bool) -> bytes:
+    """The tag of a length-delimited field, or of a varint."""
+    return encode_varint(number << 3 | (BYTES if is_bytes else VARINT))
+
+
 def encode_field(number: int, value: int | bytes) -> bytes:
     """One field with its tag: bytes become a length-delimited field, integers (and bools) a varint."""
     if isinstance(value, int):
-        return encode_varint(number << 3 | VARINT) + encode_varint(value)
-    return encode_varint(number << 3 | BYTES) + encode_varint(len(value)) + value
+        return encode_tag(number, is_bytes=False) + encode_varint(value)
+    return encode_tag(number, is_bytes=True) + encode_varint(len(value)) + value
 
 
 def decode_fields(data: bytes) -> Iterator[tuple[int, int | bytes | None]]:

@@ -162,6 +162,7 @@ class Front:
         """The next request for a worker (`quoting.pool.Source`)."""
         client = self.ring.get()
         if client is not None:
+            client.is_given = True
             self.queue_waits.note(time.monotonic() - client.since)
         return client
 

@@ -49,7 +49,19 @@ SWEEP_SECONDS = 0.25
 
 # Edge-triggered: a half-closed client would otherwise wake the loop for ever.
 _CLIENT_EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+# Nearly every request fits into the first read; only where it is full is there a second, of all that may come.
+_FIRST_READ_BYTES = 4096
 _READ_BYTES = HEADER_BYTES + MAX_REQUEST_BYTES + 1
+
+
+class ListeningSocket(socket.socket):
+    """A socket whose new connections are bare descriptors: an object for each costs as much as accepting it."""
+
+    def accept_descriptor(self) -> int:
+        """The descriptor of the next connection, which the caller owns."""
+        # What `accept` itself calls; the stubs do not know it.
+        descriptor: int = self._accept()[0]  # type: ignore[attr-defined]
+        return descriptor
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +70,7 @@ class Origin:
 
     name: str
     kind: str
-    listener: socket.socket
+    listener: ListeningSocket
     connections: int = 0
     paused: bool = False
 
@@ -66,7 +78,10 @@ class Origin:
 class Client:
     """One connection, and at the same time the job that a worker does for it."""
 
-    __slots__ = ("attempts", "fd", "frame", "on_answer", "operation", "origin", "payload", "request", "since", "table")
+    __slots__ = (
+        "attempts", "fd", "frame", "is_given", "on_answer", "operation", "origin", "payload", "request", "since",
+        "table",
+    )  # fmt: skip
 
     def __init__(self, fd: int, origin: Origin, table: "Listeners") -> None:
         self.fd = fd
@@ -76,6 +91,8 @@ class Client:
         # What has been read of the request; None once it is whole.
         self.frame: bytes | None = b""
         self.request: Message | None = None
+        # Whether a worker has it; it is not watched for leaving then, since its quote is under way.
+        self.is_given = False
         self.operation = Operation.QUOTE
         self.payload = b""
         self.attempts = 0
@@ -124,6 +141,7 @@ class Listeners:
         self._origins: dict[int, Origin] = {}
         self._watched: dict[int, Callable[[], None]] = {}
         self.clients: dict[int, Client] = {}
+        self._arrived: list[Client] = []
         self.counts: Counter[str] = Counter()
         self._limit = _connection_limit(SPARE_DESCRIPTORS + reserved)
         self.per_origin = min(MAX_CONNECTIONS_PER_ORIGIN, int(self._limit * ORIGIN_SHARE))
@@ -146,6 +164,8 @@ class Listeners:
             return
         while origin.connections < self.per_origin and self._accept_one(origin):
             pass
+        self._after_batch()
+        self._watch_arrived()
         del self._origins[fd]
         self._epoll.unregister(fd)
         origin.listener.close()
@@ -198,6 +218,14 @@ class Listeners:
         for origin in arrivals:
             self._accept(origin)
         self._after_batch()
+        self._watch_arrived()
+
+    def _watch_arrived(self) -> None:
+        """Watches the new clients that wait: for the rest of their request, or in the queue."""
+        for client in self._arrived:
+            if not client.gone and not client.is_given:
+                self._epoll.register(client.fd, _CLIENT_EVENTS)
+        self._arrived.clear()
 
     def _event(self, client: Client, events: int) -> None:
         if client.frame is not None:
@@ -223,7 +251,7 @@ class Listeners:
 
     def _accept_one(self, origin: Origin) -> bool:
         try:
-            sock, _ = origin.listener.accept()
+            fd = origin.listener.accept_descriptor()
         except BlockingIOError:
             return False
         except OSError:
@@ -231,7 +259,6 @@ class Listeners:
             self.counts["accept_failed"] += 1
             self._pause(origin)
             return False
-        fd = sock.detach()
         os.set_blocking(fd, False)
         client = self.clients[fd] = Client(fd, origin, self)
         origin.connections += 1
@@ -239,7 +266,7 @@ class Listeners:
         # Mostly the request is there already, and is answered or queued at once.
         self._read(client)
         if not client.gone:
-            self._epoll.register(fd, _CLIENT_EVENTS)
+            self._arrived.append(client)
         return True
 
     def _pause(self, origin: Origin) -> None:
@@ -256,7 +283,7 @@ class Listeners:
 
     def _read(self, client: Client) -> None:
         try:
-            data = os.read(client.fd, _READ_BYTES)
+            data = _receive(client.fd)
         except BlockingIOError:
             return
         except OSError:
@@ -297,6 +324,15 @@ class Listeners:
             if client.frame is not None and client.since < oldest:
                 self.counts["stalled"] += 1
                 client.close()
+
+
+def _receive(fd: int) -> bytes:
+    """All that there is to read, up to a little over the largest frame: an edge tells only once that there is more."""
+    data = os.read(fd, _FIRST_READ_BYTES)
+    if len(data) == _FIRST_READ_BYTES:
+        with contextlib.suppress(OSError):
+            data += os.read(fd, _READ_BYTES)
+    return data
 
 
 def _connection_limit(reserved: int) -> int:

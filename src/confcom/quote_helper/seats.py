@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcom.errors import PlatformError
-from confcom.quote_helper.listeners import BACKLOG, Listeners, Origin
+from confcom.quote_helper.listeners import BACKLOG, Listeners, ListeningSocket, Origin
 from confcom.quote_helper.succession import BusyError, Move, Registry, decide
 from confcom.runtime.logs import event
 
@@ -182,10 +182,10 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _bind(path: Path, before_rename: Callable[[tuple[int, int]], None]) -> tuple[socket.socket, tuple[int, int]]:
+def _bind(path: Path, before_rename: Callable[[tuple[int, int]], None]) -> tuple[ListeningSocket, tuple[int, int]]:
     """A socket that listens before anybody can see it, then stands at `path` in one step."""
     temporary = _temporary(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(str(temporary))
         temporary.chmod(SOCKET_MODE)

@@ -43,6 +43,9 @@ WATCH_SECONDS = 0.25
 # What the helper asks for itself (a check loads X.509 and verifies a quote) is answered within this time, or failed.
 ASK_SECONDS = 30.0
 
+# One buffer for all reads of the front's one thread: a fresh one of this size for each would cost more than the read.
+_RECEIVED = memoryview(bytearray(READ_BYTES))
+
 
 class Job(Protocol):
     """A request for a worker."""
@@ -129,15 +132,15 @@ class WorkerProcess:
     def receive(self) -> list[Message] | None:
         """The answers that have come, or None if the worker has closed its end."""
         try:
-            data = self.sock.recv(READ_BYTES)
+            size = self.sock.recv_into(_RECEIVED)
         except BlockingIOError:
             return []
         except OSError:
             return None
-        if not data:
+        if not size:
             return None
         self.last_heard = time.monotonic()
-        self._buffer += data
+        self._buffer += _RECEIVED[:size]
         return list(decode(self._buffer))
 
     def note_cost(self, microseconds: int) -> None:

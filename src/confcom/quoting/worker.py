@@ -44,8 +44,9 @@ class Worker:
     def serve(self) -> None:
         """Answers until the front closes its end."""
         buffer = bytearray()
-        while data := self._sock.recv(READ_BYTES):
-            buffer += data
+        received = memoryview(bytearray(READ_BYTES))
+        while size := self._sock.recv_into(received):
+            buffer += received[:size]
             for request in decode(buffer):
                 self._answer(request)
             self._flush()

@@ -1,9 +1,11 @@
 """The two envelopes: which request a frame holds, and the response of an expected type."""
 
+import re
+
 from confcom.aesm.messages import requests, responses
 from confcom.aesm.messages.responses import Response
 from confcom.aesm.messages.schema import M, Message
-from confcom.aesm.wire import decode_fields
+from confcom.aesm.wire import decode_fields, decode_varint
 from confcom.errors import AESMProtocolError
 
 # The order in which Intel's server looks for the sub-message of a Request that holds several.
@@ -45,6 +47,19 @@ RESPONSES: tuple[type[Response], ...] = (
 )
 _REQUEST_NUMBERS = frozenset(request.NUMBER for request in REQUESTS)
 
+# GetQuoteEx as every known client writes it: the fields in order, each once and of its right size. Under load this one
+# request is nearly all there is, and reading it by this shape takes a third of the time.
+_USUAL_QUOTE = re.compile(
+    rb"\x8a\x01([\x80-\xff][\x00-\x7f])"
+    rb"\x0a\xb0\x03(.{432})"  # report
+    rb"\x12\x80\x02(.{256})"  # att_key_id
+    rb"(?:\x1a\xc0\x07(.{960}))?"  # qe_report_info
+    rb"\x20([\x80-\xff]{0,3}[\x00-\x7f])"  # buf_size
+    rb"(?:\x48([\x80-\xff]{0,3}[\x00-\x7f]))?",  # timeout
+    re.DOTALL,
+)
+_USUAL_PREFIX_BYTES = 4
+
 
 def decode_request(body: bytes) -> Message:
     """The request in a frame's body; of several sub-messages the one that Intel's server would serve.
@@ -52,6 +67,26 @@ def decode_request(body: bytes) -> Message:
     Raises:
         AESMProtocolError: not a protobuf message, empty, or no request that is known.
     """
+    return _decode_usual_quote(body) or _decode_any(body)
+
+
+def _decode_usual_quote(body: bytes) -> requests.GetQuoteExRequest | None:
+    match = _USUAL_QUOTE.fullmatch(body)
+    if match is None:
+        return None
+    size, report, att_key_id, qe_report_info, buf_size, timeout = match.groups()
+    if decode_varint(size, 0)[0] != len(body) - _USUAL_PREFIX_BYTES:
+        return None
+    return requests.GetQuoteExRequest(
+        report=report,
+        att_key_id=att_key_id,
+        qe_report_info=qe_report_info,
+        buf_size=decode_varint(buf_size, 0)[0],
+        timeout=None if timeout is None else decode_varint(timeout, 0)[0],
+    )
+
+
+def _decode_any(body: bytes) -> Message:
     found = _sub_messages(body)
     # Protobuf parses them all, and a damaged one spoils the whole message.
     decoded = {t.NUMBER: t.decode(*found[t.NUMBER]) for t in REQUESTS if t.NUMBER in found}

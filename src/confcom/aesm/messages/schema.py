@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
 
-from confcom.aesm.wire import decode_fields, encode_field
+from confcom.aesm.wire import decode_fields, encode_field, encode_tag, encode_varint
 
 # What a response that lacks its errorCode means: the field's proto2 default.
 ERROR_CODE_DEFAULT = 1
@@ -29,6 +29,9 @@ class Kind(Enum):
         return wire & 0xFFFFFFFF if self is Kind.UINT32 else wire
 
 
+U32, U64, BOOL, BYTES = Kind.UINT32, Kind.UINT64, Kind.BOOL, Kind.BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class FieldType:
     """One field of a message: number, name, type, and whether proto2 requires it."""
@@ -51,10 +54,16 @@ class Message:
     NUMBER: ClassVar[int]
     FIELDS: ClassVar[tuple[FieldType, ...]]
     _BY_NUMBER: ClassVar[dict[int, FieldType]]
+    _TAGS: ClassVar[tuple[tuple[str, bytes, bool], ...]]
+    _REQUIRED: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls) -> None:
         if "FIELDS" in cls.__dict__:
             cls._BY_NUMBER = {field.number: field for field in cls.FIELDS}
+            cls._TAGS = tuple(
+                (f.name, encode_tag(f.number, is_bytes=f.kind is BYTES), f.kind is BYTES) for f in cls.FIELDS
+            )
+            cls._REQUIRED = tuple(field.name for field in cls.FIELDS if field.required)
 
     @classmethod
     def decode(cls, *pieces: bytes) -> Self:
@@ -73,8 +82,16 @@ class Message:
 
     def encode(self) -> bytes:
         """The sub-message's bytes, fields in order of number, absent ones left out."""
-        values = ((field.number, getattr(self, field.name)) for field in self.FIELDS)
-        return b"".join(encode_field(number, value) for number, value in values if value is not None)
+        parts: list[bytes] = []
+        for name, tag, is_bytes in self._TAGS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if is_bytes:
+                parts += (tag, encode_varint(len(value)), value)
+            else:
+                parts += (tag, encode_varint(value))
+        return b"".join(parts)
 
     def envelope(self) -> bytes:
         """The Request or Response that holds this sub-message."""
@@ -82,8 +99,10 @@ class Message:
 
     def missing(self) -> str | None:
         """The first required field that is absent."""
-        return next((f.name for f in self.FIELDS if f.required and getattr(self, f.name) is None), None)
+        for name in self._REQUIRED:
+            if getattr(self, name) is None:
+                return name
+        return None
 
 
 M = TypeVar("M", bound=Message)
-U32, U64, BOOL, BYTES = Kind.UINT32, Kind.UINT64, Kind.BOOL, Kind.BYTES
