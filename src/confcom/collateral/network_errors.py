@@ -60,7 +60,9 @@ def of_exception(host: str, what: str, error: Exception) -> CollateralError:
 
 def of_deadline(host: str, what: str, seconds: float) -> CollateralError:
     """The time for the whole collateral was used up."""
-    return CollateralError(f"{host}: {what}: was not there within the {seconds:g} s allowed. {say.TRY_URL}")
+    return CollateralError(
+        f"{host}: {what}: was not there within the {seconds:g} s allowed. {say.TRY_URL}", passing=True
+    )
 
 
 def _of_timeout(host: str, what: str, error: httpx2.TimeoutException) -> CollateralError:

@@ -13,7 +13,8 @@ from confcom.collateral import answers
 from confcom.collateral.address import host_of, service_base
 from confcom.collateral.network import Network
 from confcom.collateral.source import Obtained, Wanted, require_fit
-from confcom.errors import CollateralError
+from confcom.collateral.summary import earliest_end
+from confcom.errors import CollateralError, CollateralFormatError
 from confcom.quote.collateral import Collateral
 from confcom.quote.times import format_time
 
@@ -46,6 +47,9 @@ class _Request:
 class CertificateService:
     """A service that speaks the API v4; the kinds differ in the URLs of the four parts."""
 
+    # What to do about collateral that has ended.
+    _advice = "refresh the service"
+
     def __init__(self, base: str, network: Network) -> None:
         """`base` is the URL without a slash at its end."""
         self.base = base
@@ -67,8 +71,18 @@ class CertificateService:
             replies = {part: self._reply(session, part, request) for part, request in self._requests(wanted).items()}
         collateral = self._assembled(replies)
         require_fit(collateral, wanted, host_of(self.base))
-        notes = _clock_notes(replies[_TCB_INFO], now, host_of(self.base))
+        notes = _clock_notes(replies[_TCB_INFO], now, host_of(self.base)) + self._age_notes(collateral, now)
         return Obtained(collateral=collateral, wanted=wanted, origin=self.name, fetched=now, notes=notes)
+
+    def _age_notes(self, collateral: Collateral, now: datetime) -> tuple[str, ...]:
+        """What is to be said of collateral that has ended already; every part is read for it."""
+        try:
+            end = earliest_end(collateral)
+        except CollateralFormatError as error:
+            raise CollateralError(f"{host_of(self.base)}: {error.path}: {error.problem}") from error
+        if end >= now:
+            return ()
+        return (f"{host_of(self.base)} serves collateral that ended at {format_time(end)}: {self._advice}",)
 
     def _requests(self, wanted: Wanted) -> dict[str, _Request]:
         raise NotImplementedError
@@ -140,6 +154,8 @@ class IntelPCS(CertificateService):
 
 class _THIMAt(CertificateService):
     """THIM at one address; it asks for CRLs by the URL under which Intel has them."""
+
+    _advice = "Azure does so on purpose; ask Intel (--intel) or a PCCS, or accept some days of grace"
 
     def _requests(self, wanted: Wanted) -> dict[str, _Request]:
         pck_crl = _url(f"{INTEL_PCS}/pckcrl", ca=wanted.ca, encoding="der")

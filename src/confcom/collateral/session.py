@@ -6,11 +6,13 @@ import queue
 import random
 import ssl
 import threading
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -49,6 +51,7 @@ class Session:
             InputError: the CA file or the proxy cannot be used.
         """
         self._client = _client(network, url)
+        self._proxy = None if is_nearby(url) else network.proxy or _environment_proxy(url)
         self._network = network
         self._limits = network.limits
         self._deadline = Deadline(network.limits.total, network.clock)
@@ -71,7 +74,7 @@ class Session:
                 return self._once(url, what, headers or {})
             except CollateralError as error:
                 wait = max(pause * (1 + random.uniform(0, _JITTER)), _asked_wait(error))  # noqa: S311 - not a secret
-                if not error.passing or attempt == self._limits.attempts:
+                if not error.passing or attempt == self._limits.attempts or not self._deadline.left:
                     raise
                 if wait >= self._deadline.left:
                     raise _no_time_left(error, wait, self._deadline.left) from error
@@ -95,12 +98,16 @@ class Session:
         except queue.Empty:
             # The thread ends by its closed connection, or else by its own read timeout.
             self._client.close()
-            raise network_errors.of_deadline(host_of(url), what, self._deadline.seconds) from None
+            raise network_errors.of_deadline(self._called(url), what, self._deadline.seconds) from None
         if isinstance(result, (httpx2.HTTPError, httpx2.InvalidURL, OSError)):
-            raise network_errors.of_exception(host_of(url), what, result) from result
+            raise network_errors.of_exception(self._called(url), what, result) from result
         if isinstance(result, Exception):
             raise result
         return result
+
+    def _called(self, url: str) -> str:
+        """The host as sentences name it; with the proxy, since a failure or refusal may be the proxy's."""
+        return f"{host_of(url)} (through the proxy {host_of(self._proxy)})" if self._proxy else host_of(url)
 
     def _exchange(self, url: str, what: str, headers: Mapping[str, str]) -> Reply:
         for _ in range(MAX_REDIRECTS + 1):
@@ -110,7 +117,7 @@ class Session:
                     continue
                 found = {name.lower(): value for name, value in response.headers.items()}
                 if response.status_code != httpx2.codes.OK:
-                    raise _refusal(host_of(url), what, response.status_code, found)
+                    raise _refusal(self._called(url), what, response.status_code, found)
                 return Reply(headers=found, body=self._body(response, url, what))
         raise CollateralError(f"{host_of(url)}: {what}: redirects more than {MAX_REDIRECTS} times; correct the URL")
 
@@ -157,7 +164,7 @@ def _asked_wait(error: CollateralError) -> float:
 
 
 def _no_time_left(error: CollateralError, wait: float, left: float) -> CollateralError:
-    return CollateralError(f"{error} (The next try would be due in {wait:.0f} s; {left:.0f} s are left.)")
+    return CollateralError(f"{error} (The next try would be due in {wait:.0f} s; {left:.0f} s are left.)", passing=True)
 
 
 def _http_date(text: str) -> datetime | None:
@@ -193,6 +200,15 @@ def _client(network: Network, url: str) -> httpx2.Client:
     except (ValueError, httpx2.InvalidURL) as error:
         # The error's own text would show the proxy's password.
         raise InputError("--proxy: is not the URL of a proxy; write http://HOST:PORT") from error
+
+
+def _environment_proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL."""
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

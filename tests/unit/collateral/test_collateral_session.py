@@ -225,8 +225,21 @@ class TestProxies:
 
         proxy = scripted(http(407))
         told = failure(replace(network, proxy=proxy.url), "https://pccs.example/tcb")
-        assert told.startswith("pccs.example: the proxy refused: 407")
+        assert told.startswith(f"pccs.example (through the proxy 127.0.0.1:{proxy.port}): the proxy refused: 407")
         assert told.endswith("; correct --proxy")
+
+    @pytest.mark.parametrize("named", ["flag", "environment"])
+    def test_a_proxy_that_is_away_is_named(self, network, monkeypatch, named):
+        from dataclasses import replace
+
+        proxy = f"http://user:secret@127.0.0.1:{refused_port()}"
+        if named == "flag":
+            network = replace(network, proxy=proxy)
+        else:
+            monkeypatch.setenv("https_proxy", proxy)
+        told = failure(network, "https://pccs.example/tcb")
+        assert told.startswith(f"pccs.example (through the proxy {proxy.rpartition('@')[2]}): refused the connection")
+        assert "secret" not in told
 
     def test_a_proxy_that_is_no_url(self):
         with pytest.raises(InputError) as failed:

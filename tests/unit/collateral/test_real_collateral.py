@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote as url_quote
 
@@ -9,6 +10,7 @@ import pytest
 from scripted_server import http
 
 from confcom.collateral import PCCS, Obtained, Wanted, earliest_end, read_bundle, summarise, write_bundle
+from confcom.errors import CollateralError
 from confcom.quote import Collateral, examine, intel_root
 
 
@@ -39,6 +41,17 @@ def served(collateral: Collateral):
     }
 
 
+def start(scripted, answers):
+    """A server that answers by the path that it is asked for."""
+
+    def answer(connection):
+        asked = re.match(rb"GET /sgx/certification/v4/([a-z/]+)", server.requests[-1])[1].decode()
+        connection.sendall(answers[asked])
+
+    server = scripted(answer)
+    return server
+
+
 @pytest.fixture
 def sets(real_quotes):
     return [path for path in real_quotes if path.name.startswith("sgx-")]
@@ -48,13 +61,7 @@ def test_every_part_comes_back_byte_for_byte(sets, scripted, network):
     for path in sets:
         collateral = Collateral.from_json((path / "collateral.json").read_bytes())
         quote = (path / "quote.bin").read_bytes()
-        answers = served(collateral)
-
-        def answer(connection, answers=answers):
-            asked = re.match(rb"GET /sgx/certification/v4/([a-z/]+)", server.requests[-1])[1].decode()
-            connection.sendall(answers[asked])
-
-        server = scripted(answer)
+        server = start(scripted, served(collateral))
         at = earliest_end(collateral) - timedelta(days=1)
         found = PCCS(server.url, network).obtain(Wanted.for_quote(quote), at)
         assert found.collateral == collateral, path.name
@@ -84,3 +91,13 @@ def test_the_summary_has_intels_names(sets):
             "Intel SGX PCK Platform CA",
             "Intel SGX TCB Signing",
         }
+
+
+def test_the_identity_of_another_enclave_is_the_services_fault(sets, scripted, network):
+    collateral = Collateral.from_json((sets[0] / "collateral.json").read_bytes())
+    wanted = Wanted.for_quote((sets[0] / "quote.bin").read_bytes())
+    other = replace(collateral, qe_identity=collateral.qe_identity.replace(b'"id":"QE"', b'"id":"TD_QE"'))
+    server = start(scripted, served(other))
+    with pytest.raises(CollateralError) as failed:
+        PCCS(server.url, network).obtain(wanted, earliest_end(collateral))
+    assert str(failed.value) == f"127.0.0.1:{server.port}: qe_identity.id: must be 'QE', is 'TD_QE'"

@@ -14,6 +14,13 @@ USE_V4 = "Set API version v4 everywhere; a PCCS must be of DCAP 1.27 or newer: o
 # Fault, and the sentence without the host that it begins with.
 SENTENCES = [
     (
+        "too-many-requests",
+        (
+            "PCK CRL: HTTP 429 Too Many Requests: The certificate service limits how often it may be asked, and this "
+            "was too often. Wait as long as Retry-After says, keep collateral in a cache, and put a PCCS between."
+        ),
+    ),
+    (
         "not-found:tcb",
         (
             "TCB info: HTTP 404 Not Found: The certificate service has nothing for this request. Check the path's API "
@@ -218,7 +225,7 @@ def test_what_will_not_pass_is_not_asked_again(pccs, network, wanted, now, pause
 def test_every_fault_was_tried():
     tried = {fault.partition(":")[0] for fault, _ in SENTENCES}
     tried |= {"wrong-fmspc", "slow", "crl-pem", "crl-hex", "crl-der", "expired", "not-yet-valid", "other-root"}
-    assert tried | {"too-many-requests"} == set(FaultName) == set(FAULTS)
+    assert tried == set(FaultName) == set(FAULTS)
 
 
 class TestTheThreeServices:
@@ -273,8 +280,22 @@ class TestTheThreeServices:
         assert str(failed.value) == "Azure THIM has no update channel: ask Intel PCS or a PCCS for 'early'"
         assert pccs.requests == []
 
+    @pytest.mark.parametrize(
+        ("thim", "advice"),
+        [
+            (False, "refresh the service"),
+            (True, "Azure does so on purpose; ask Intel (--intel) or a PCCS, or accept some days of grace"),
+        ],
+    )
+    def test_collateral_that_has_ended_is_taken_and_told(self, pccs, network, wanted, now, thim, advice):
+        pccs.misbehave("expired")
+        source = THIM(network, primary=pccs.thim_url) if thim else PCCS(pccs.url, network)
+        (note,) = source.obtain(wanted, now).notes
+        host = re.escape(pccs.origin.removeprefix("http://"))
+        assert re.fullmatch(rf"{host} serves collateral that ended at 20\S+Z: {re.escape(advice)}", note)
+
     def test_a_wrong_clock_is_told(self, pccs, network, wanted, now):
         later = now.replace(microsecond=0).replace(year=now.year + 1)
-        (note,) = obtain(pccs, network, wanted, later).notes
+        note, _ = obtain(pccs, network, wanted, later).notes
         assert note.startswith(f"the clock here says {later.year}-")
         assert note.endswith("windows are judged by the one here, so set it right first")
