@@ -16,8 +16,11 @@ _MASK64 = (1 << 64) - 1
 
 def encode_varint(value: int) -> bytes:
     """The shortest encoding of an unsigned 64-bit integer."""
+    # Nearly all tags and lengths have one byte or two.
     if value < 0x80:
         return bytes((value,))
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     encoded = bytearray()
     while value >= 0x80:
         encoded.append(value & 0x7F | 0x80)

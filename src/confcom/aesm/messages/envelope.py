@@ -1,5 +1,6 @@
 """The two envelopes: which request a frame holds, and the response of an expected type."""
 
+import functools
 import re
 
 from confcom.aesm.messages import requests, responses
@@ -75,15 +76,21 @@ def _decode_usual_quote(body: bytes) -> requests.GetQuoteExRequest | None:
     if match is None:
         return None
     size, report, att_key_id, qe_report_info, buf_size, timeout = match.groups()
-    if decode_varint(size, 0)[0] != len(body) - _USUAL_PREFIX_BYTES:
+    if _integer(size) != len(body) - _USUAL_PREFIX_BYTES:
         return None
     return requests.GetQuoteExRequest(
         report=report,
         att_key_id=att_key_id,
         qe_report_info=qe_report_info,
-        buf_size=decode_varint(buf_size, 0)[0],
-        timeout=None if timeout is None else decode_varint(timeout, 0)[0],
+        buf_size=_integer(buf_size),
+        timeout=None if timeout is None else _integer(timeout),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _integer(encoded: bytes) -> int:
+    """The integer of at most four bytes that `_USUAL_QUOTE` has found; clients send few different ones."""
+    return decode_varint(encoded, 0)[0]
 
 
 def _decode_any(body: bytes) -> Message:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
 
-from confcom.aesm.wire import decode_fields, encode_field, encode_tag, encode_varint
+from confcom.aesm.wire import decode_fields, encode_tag, encode_varint
 
 # What a response that lacks its errorCode means: the field's proto2 default.
 ERROR_CODE_DEFAULT = 1
@@ -54,12 +54,14 @@ class Message:
     NUMBER: ClassVar[int]
     FIELDS: ClassVar[tuple[FieldType, ...]]
     _BY_NUMBER: ClassVar[dict[int, FieldType]]
+    _ENVELOPE_TAG: ClassVar[bytes]
     _TAGS: ClassVar[tuple[tuple[str, bytes, bool], ...]]
     _REQUIRED: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls) -> None:
         if "FIELDS" in cls.__dict__:
             cls._BY_NUMBER = {field.number: field for field in cls.FIELDS}
+            cls._ENVELOPE_TAG = encode_tag(cls.NUMBER, is_bytes=True)
             cls._TAGS = tuple(
                 (f.name, encode_tag(f.number, is_bytes=f.kind is BYTES), f.kind is BYTES) for f in cls.FIELDS
             )
@@ -95,7 +97,8 @@ class Message:
 
     def envelope(self) -> bytes:
         """The Request or Response that holds this sub-message."""
-        return encode_field(self.NUMBER, self.encode())
+        encoded = self.encode()
+        return b"".join((self._ENVELOPE_TAG, encode_varint(len(encoded)), encoded))
 
     def missing(self) -> str | None:
         """The first required field that is absent."""
