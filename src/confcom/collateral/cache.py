@@ -15,6 +15,7 @@ from pathlib import Path
 
 from confcom.collateral.bundle import read_bundle, write_bundle
 from confcom.collateral.files import choose
+from confcom.collateral.limits import MAX_BODY_BYTES
 from confcom.collateral.source import Obtained, Source, Wanted
 from confcom.collateral.summary import earliest_end
 from confcom.errors import CollateralError, CollateralFormatError
@@ -28,7 +29,8 @@ REFRESH_AT_MOST_EVERY = timedelta(hours=1)
 
 # An entry has about 25 kB; the oldest ones go first.
 MAX_CACHE_BYTES = 16 * 1024 * 1024
-MAX_ENTRY_BYTES = 1024 * 1024
+# Room for four answers of the largest size taken, the two CRLs as hex.
+MAX_ENTRY_BYTES = 8 * MAX_BODY_BYTES
 # What a process that was killed left behind is swept after this many seconds.
 _ABANDONED_SECONDS = 3600
 

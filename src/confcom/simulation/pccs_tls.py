@@ -11,12 +11,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Clocks differ.
 _BACKDATED = timedelta(days=1)
 # Made anew at each start, so it need not outlive a trial.
 _LIFE = timedelta(days=30)
+_CA_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +53,11 @@ def make_tls(now: datetime) -> TLSIdentity:
     """A new CA and a certificate by it for `localhost`, 127.0.0.1 and ::1."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = _name("Simulated PCCS CA")
-    ca = _builder(ca_name, ca_name, ca_key, now).add_extension(x509.BasicConstraints(True, 0), critical=True)
+    ca = (
+        _builder(ca_name, ca_name, ca_key, ca_key, now)
+        .add_extension(x509.BasicConstraints(True, 0), critical=True)
+        .add_extension(_CA_USAGE, critical=True)
+    )
     names = x509.SubjectAlternativeName(
         [
             x509.DNSName("localhost"),
@@ -50,7 +65,11 @@ def make_tls(now: datetime) -> TLSIdentity:
             x509.IPAddress(ipaddress.ip_address("::1")),
         ]
     )
-    leaf = _builder(_name("Simulated PCCS"), ca_name, key, now).add_extension(names, critical=False)
+    leaf = (
+        _builder(_name("Simulated PCCS"), ca_name, key, ca_key, now)
+        .add_extension(names, critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
     return TLSIdentity(
         ca_pem=ca.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM),
         certificate_pem=leaf.sign(ca_key, hashes.SHA256()).public_bytes(Encoding.PEM),
@@ -59,8 +78,13 @@ def make_tls(now: datetime) -> TLSIdentity:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    now: datetime,
 ) -> x509.CertificateBuilder:
+    """With both key identifiers, without which strict clients (Python 3.13 and newer) refuse a certificate."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -69,6 +93,8 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + _LIFE)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
 
 

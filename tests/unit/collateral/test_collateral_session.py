@@ -247,6 +247,37 @@ class TestProxies:
         assert str(failed.value) == "--proxy: is not the URL of a proxy; write http://HOST:PORT"
 
 
+def self_signed(now):
+    """What `openssl req -x509` makes: one certificate that is its own CA."""
+    import ipaddress
+    from datetime import timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.x509.oid import NameOID
+
+    from confcom.simulation.pccs_tls import TLSIdentity
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pccs")])
+    extensions = (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()),
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+    )
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return TLSIdentity(ca_pem=pem, certificate_pem=pem, key_pem=secret)
+
+
 class TestTLS:
     @pytest.fixture
     def ca_file(self, tls_pccs, tmp_path):
@@ -267,6 +298,26 @@ class TestTLS:
             r"where it is self-signed, with --ca-file FILE",
             str(failed.value),
         )
+
+    def test_a_self_signed_certificate_as_a_pccs_makes_it(self, wanted, now, platform, network, tmp_path):
+        from dataclasses import replace
+
+        from pccs_thread import PCCSThread
+
+        tls = self_signed(now)
+        (tmp_path / "pccs.pem").write_bytes(tls.certificate_pem)
+        service = PCCSThread(platform, tls=tls)
+        try:
+            with pytest.raises(CollateralError) as failed:
+                PCCS(service.url, network).obtain(wanted, now)
+            found = PCCS(service.url, replace(network, ca_file=tmp_path / "pccs.pem")).obtain(wanted, now)
+        finally:
+            service.stop()
+        assert str(failed.value).endswith(
+            ": its TLS certificate is not trusted (self-signed certificate): name the CA that signed it, or the "
+            "certificate itself where it is self-signed, with --ca-file FILE"
+        )
+        assert found.origin == service.url
 
     def test_a_certificate_for_another_host(self, tls_pccs, wanted, now, ca_file):
         import contextlib

@@ -1,7 +1,10 @@
 """Which URLs are taken for a certificate service, and how hosts are named in sentences."""
 
+from pathlib import Path
+
 import pytest
 
+from confcom.cli.collateral_options import cache_folder
 from confcom.collateral import PCCS, THIM, IntelPCS, SourceChoice, open_source
 from confcom.collateral.address import host_of, is_nearby
 from confcom.errors import InputError
@@ -125,3 +128,26 @@ class TestChoosing:
         with pytest.raises(InputError) as failed:
             open_source(SourceChoice(offline=True))
         assert str(failed.value) == "--offline: uses the cache alone, so it cannot go without one"
+
+
+class TestTheDefaultCache:
+    @pytest.mark.parametrize(
+        ("base", "folder"),
+        [
+            ("/var/cache/me", "/var/cache/me/confcom/collateral"),
+            ("", "/home/me/.cache/confcom/collateral"),
+            ("relative", "/home/me/.cache/confcom/collateral"),
+        ],
+    )
+    def test_it_lies_where_the_base_directory_specification_says(self, monkeypatch, base, folder):
+        monkeypatch.setenv("XDG_CACHE_HOME", base)
+        monkeypatch.setenv("HOME", "/home/me")
+        assert cache_folder(None) == Path(folder)
+        assert cache_folder(Path("named")) == Path("named")
+
+    def test_a_user_without_a_home_must_name_one(self, monkeypatch):
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(Path, "home", classmethod(lambda _: (_ for _ in ()).throw(RuntimeError("none"))))
+        with pytest.raises(InputError) as failed:
+            cache_folder(None)
+        assert str(failed.value) == "--cache-dir: name one; this user has no home for it"

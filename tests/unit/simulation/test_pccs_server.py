@@ -53,6 +53,7 @@ def test_tls_with_a_ca_of_its_own(todays, now):
     running = PCCSThread(todays, tls=make_tls(datetime.now(UTC)))
     try:
         trusting = ssl.create_default_context(cadata=running.tls.ca_pem.decode())
+        trusting.verify_flags |= ssl.VERIFY_X509_STRICT
         with urllib.request.urlopen(f"{running.url}/rootcacrl", timeout=10, context=trusting) as answer:
             assert answer.read()[:2] == b"30"
         with pytest.raises(urllib.error.URLError, match="certificate verify failed"):
