@@ -86,7 +86,8 @@ class Case:
     def bytes(self):
         data = self.machine.sign(self.quote) if self.signed else self.quote.to_bytes()
         for edit in self.edits:
-            data = edit(data)
+            # A quote that was cut before its certificates has no more fields to edit.
+            data = edit(data) if len(data) > 1052 else data
         return data
 
     def ours(self):

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -198,3 +200,11 @@ def test_the_hash_of_a_file_is_made_with_its_nonce():
     values = {"report_data_sha256_of": "f", "nonce": b"n"}
     assert make_policy(values, b"data").report_data == hashlib.sha256(b"ndata").digest() + bytes(32)
     assert make_policy({"report_data_sha256_of": "f"}, b"").report_data[:4] == hashlib.sha256(b"").digest()[:4]
+
+
+def test_the_sample_and_the_keys_of_the_page_are_those_that_are_read():
+    page = (Path(__file__).resolve().parents[3] / "docs/reference/verification.md").read_text()
+    sample = page.partition("```toml\n")[2].partition("```")[0]
+    assert read(sample)["grace_days"] == timedelta(days=7)
+    table = page.partition("| key | flag |")[2].partition("\n\n")[0]
+    assert {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])} == KEYS.keys()
