@@ -96,7 +96,8 @@ VERIFICATION_ERROR_CODES: tuple[Code, ...] = (
             "The quote was made by a simulated platform: its root is not Intel's.",
         ),
         next_step=(
-            "`confcom quote verify` says which of the three certificates fails and takes all CRL encodings; with "
+            "Look in steps 4 to 6 of `confcom quote verify` which certificate or CRL fails; fetch the CRL of the CA "
+            "(processor or platform) that issued the quote's PCK certificate. CRLs may be PEM, hex or DER here; with "
             "Intel's library use one API version (v4) for quotes and collateral."
         ),
     ),

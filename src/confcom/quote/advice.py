@@ -38,6 +38,8 @@ _TCB_NOT_SUPPORTED = 0xE066
 # sgx_ql_qv_result_t
 _INVALID_SIGNATURE = 0xA004
 
+# The step of the root, and the last one whose chains must lead to it.
+_ROOT_STEP, _LAST_ON_ROOT = 3, 8
 _MALFORMED = {"tcb_info": _TCB_INFO_UNSUPPORTED_FORMAT, "qe_identity": _QE_IDENTITY_UNSUPPORTED_FORMAT}
 _EXPIRED = {"TCB info": _TCB_INFO_EXPIRED, "QE identity": _QE_IDENTITY_EXPIRED}
 
@@ -71,7 +73,7 @@ def _step_codes(verification: Verification, step: Step) -> Iterator[Code]:
     for _, problem in over:
         rest = rest.replace(problem, "")
     if rest.strip("; "):
-        yield _malformed(step) or _OF_STEP[step.name](verification)
+        yield _malformed(step) or _consequence(verification, step) or _OF_STEP[step.name](verification)
 
 
 def _problems(verification: Verification) -> Iterator[tuple[Window, str]]:
@@ -88,6 +90,13 @@ def _window_code(verification: Verification, window: Window) -> Code:
     # The root's window stands first, then those of the PCK chain, where it could be read.
     chain = verification.windows[: 3 if verification.pck_ca else 1]
     return codes.quote3(_PCK_CHAIN_EXPIRED if window in chain else _SIGNING_CHAIN_EXPIRED)
+
+
+def _consequence(verification: Verification, step: Step) -> Code | None:
+    """Where the quote's root is not the trusted one, what rests on the root fails with it and has no step of its own."""
+    root = verification.steps[_ROOT_STEP - 1]
+    rests_on_root = _ROOT_STEP < step.number <= _LAST_ON_ROOT
+    return codes.symptom("untrusted root") if rests_on_root and root.judged and not root.ok else None
 
 
 def _malformed(step: Step) -> Code | None:
