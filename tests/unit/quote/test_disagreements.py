@@ -210,7 +210,7 @@ def change_auth_data(case, size):
 @mutation("signature data length", st.integers(-40, 40))
 def change_length(case, difference):
     def edit(data):
-        length = int.from_bytes(data[432:436], "little") + difference
+        length = max(0, int.from_bytes(data[432:436], "little") + difference)
         return data[:432] + length.to_bytes(4, "little") + data[436:]
 
     case.edits.append(edit)
@@ -219,7 +219,7 @@ def change_length(case, difference):
 @mutation("certification data size", st.integers(-40, 40))
 def change_certification_size(case, difference):
     def edit(data):
-        size = int.from_bytes(data[1048:1052], "little") + difference
+        size = max(0, int.from_bytes(data[1048:1052], "little") + difference)
         return data[:1048] + size.to_bytes(4, "little") + data[1052:]
 
     case.edits.append(edit)
