@@ -93,7 +93,7 @@ def _window_code(verification: Verification, window: Window) -> Code:
 
 
 def _consequence(verification: Verification, step: Step) -> Code | None:
-    """Where the quote's root is not the trusted one, what rests on the root fails with it, and asks for nothing else."""
+    """Where the quote's root is not the trusted one, what rests on it fails with it, and asks for no more."""
     root = verification.steps[_ROOT_STEP - 1]
     rests_on_root = _ROOT_STEP < step.number <= _LAST_ON_ROOT
     return codes.symptom("untrusted root") if rests_on_root and root.judged and not root.ok else None
