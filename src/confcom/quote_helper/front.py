@@ -12,7 +12,7 @@ from confcom.quote_helper import service
 from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Client, Listeners
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
 from confcom.quoting.backend import BackendSettings, KeyReport
-from confcom.quoting.hop import Operation, pack_quote, split_quote
+from confcom.quoting.hop import pack_quote, split_quote
 from confcom.quoting.pool import Pool
 
 # Buckets of the two histograms, in seconds.
@@ -69,6 +69,7 @@ class Front:
         self.last_causes: dict[int, tuple[str, float]] = {}
         self._for_key: list[Client] = []
         self._refresh: asyncio.Task[None] | None = None
+        self._refreshed: service.Key | None = None
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -173,14 +174,20 @@ class Front:
             # The answers stay right while no worker lives, but what follows them (a quote) cannot be had.
             self.key = None
             return
-        self.key = service.Key(
-            target_info=report.target_info, pub_key_id=report.pub_key_id, quote_size=report.quote_size
-        )
+        key = service.Key(target_info=report.target_info, pub_key_id=report.pub_key_id, quote_size=report.quote_size)
+        if self._refresh is None:
+            self._publish_key(key)
+        else:
+            # Not before every worker is refreshed: the quote that follows may go to any of them.
+            self._refreshed = key
+
+    def _publish_key(self, key: service.Key) -> None:
+        self.key = key
         self.key_seen.set()
         waiting, self._for_key = self._for_key, []
         for client in waiting:
             if not client.gone and client.request is not None:
-                self._send(client, self._from_key(client.request, self.key))
+                self._send(client, self._from_key(client.request, key))
 
     def _refresh_key(self) -> None:
         """The key or its certificate has changed: the cached answers are void until a worker has made them anew.
@@ -188,16 +195,18 @@ class Front:
         All who ask in the meantime wait for one answer. Without a worker they wait for the next one's key.
         """
         if self._refresh is None and self.pool.ready_workers:
-            self.key = None
+            self.key = self._refreshed = None
             self._refresh = self._loop.create_task(self._refresh_once(), name="key-refresh")
 
     async def _refresh_once(self) -> None:
         try:
-            code, _ = await self.pool.ask(Operation.REFRESH)
+            code = await self.pool.refresh()
         except TimeoutError:
             code = AESM.SERVICE_UNAVAILABLE
         self._refresh = None
-        if code:
+        if self._refreshed is not None:
+            self._publish_key(self._refreshed)
+        elif code:
             waiting, self._for_key = self._for_key, []
             for client in waiting:
                 if not client.gone:

@@ -40,6 +40,8 @@ START_SECONDS = 60.0
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 WATCH_SECONDS = 0.25
+# The kernel ends a killed process within this time, but for one that is stuck in a driver.
+END_SECONDS = 5.0
 # What the helper asks for itself (a check loads X.509 and verifies a quote) is answered within this time, or failed.
 ASK_SECONDS = 30.0
 
@@ -153,6 +155,13 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
+    async def end(self) -> None:
+        """Ends the process and waits until it is gone."""
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self.process.wait()
+
 
 class Pool:
     """Keeps `size` workers alive and hands them jobs.
@@ -202,10 +211,6 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for worker in list(self._workers.values()):
-            self._forget(worker)
-            worker.kill()
-            await worker.process.wait()
 
     async def _keep(self, index: int) -> None:
         failures = 0
@@ -231,7 +236,7 @@ class Pool:
             status = await self._until_ended(worker)
         finally:
             self._lost(worker)
-            worker.kill()
+            await worker.end()
         return signal.Signals(-status).name if status < 0 else f"status {status}", worker.served
 
     async def _spawn(self, index: int) -> WorkerProcess:
@@ -334,6 +339,20 @@ class Pool:
         min(others or ready, key=lambda w: len(w.jobs)).give([job])
         async with asyncio.timeout(ASK_SECONDS):
             return await job.answer
+
+    async def refresh(self) -> int:
+        """Has every worker certify its key anew, since each has a QE of its own; 0, or the code of one that could not.
+
+        Raises:
+            TimeoutError: not all have answered within ASK_SECONDS.
+        """
+        jobs = []
+        for worker in self.ready_workers:
+            jobs.append(OwnJob(Operation.REFRESH, b""))
+            worker.give([jobs[-1]])
+        async with asyncio.timeout(ASK_SECONDS):
+            codes = [(await job.answer)[0] for job in jobs]
+        return max(codes, default=AESM.SERVICE_UNAVAILABLE)
 
     def _retry(self, ready: list[WorkerProcess]) -> None:
         """Gives suspects, one at a time, to a worker that holds nothing else and was first let run empty."""

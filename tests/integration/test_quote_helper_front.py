@@ -1,0 +1,350 @@
+"""The front with scripted workers: what clients see when quoting goes wrong in each way."""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+
+import pytest
+import scripted_worker
+from helper_process import ask, connect, frame, read_all
+from quote_requests import KEY_ID, error_code
+
+from confcom.aesm import messages as m
+from confcom.quote_helper import front as front_module
+from confcom.quote_helper.front import Front
+from confcom.quote_helper.listeners import BACKLOG, ListeningSocket, Origin
+from confcom.quote_helper.ring import Ring
+from confcom.quoting import pool as pool_module
+from confcom.quoting.backend import BackendSettings
+
+WAIT_SECONDS = 15.0
+INIT = m.InitQuoteExRequest(att_key_id=KEY_ID, b_pub_key_id=True, buf_size=32).envelope()
+SIZE = m.GetQuoteSizeExRequest(att_key_id=KEY_ID).envelope()
+NUM = bytes.fromhex("aa0103489875")
+
+
+def quote(command="", size=scripted_worker.QUOTE_SIZE, info=None):
+    """A request whose report data tells the worker what to do."""
+    report = bytes(320) + command.encode().ljust(64, b"\0") + bytes(48)
+    return m.GetQuoteExRequest(report=report, att_key_id=KEY_ID, buf_size=size, qe_report_info=info).envelope()
+
+
+class Running:
+    """A front with its workers, within a test's event loop; clients run in threads."""
+
+    def __init__(self, front, path, folder):
+        self.front, self.path, self.folder = front, path, folder
+
+    async def ask(self, body, seconds=15.0):
+        return await asyncio.to_thread(ask, self.path, body, seconds)
+
+    async def ask_all(self, *bodies):
+        return await asyncio.gather(*(self.ask(body) for body in bodies))
+
+    async def until(self, condition):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    async def ready(self, count=1):
+        await self.until(lambda: len(self.front.pool.ready_workers) == count)
+
+    def operations(self):
+        path = self.folder / "operations"
+        lines = path.read_text().split("\n") if path.exists() else []
+        return Counter(line.split()[1] for line in lines if line)
+
+
+@pytest.fixture
+def front(short_dir, monkeypatch):
+    """Runs `scenario(running)` with a front of some workers."""
+    real = asyncio.create_subprocess_exec
+
+    def scripted(executable, _m, _module, *arguments, **keywords):
+        return real(executable, scripted_worker.__file__, *arguments, **keywords)
+
+    monkeypatch.setattr(pool_module.asyncio, "create_subprocess_exec", scripted)
+
+    def run(scenario, *, workers=1, hang_seconds=6.0, wait=True):
+        async def main():
+            path = short_dir / "aesm.socket"
+            listener = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(path))
+            listener.listen(BACKLOG)
+            settings = BackendSettings(kind="simulation", simulated_platform=str(short_dir))
+            front = Front(settings, workers, hang_seconds=hang_seconds)
+            front.listeners.add(Origin("shared", "shared", listener))
+            front.start()
+            running = Running(front, str(path), short_dir)
+            try:
+                if wait:
+                    await running.ready(workers)
+                await scenario(running)
+            finally:
+                await front.close()
+
+        asyncio.run(main())
+
+    return run
+
+
+def test_quote_comes_back_in_the_client_s_size(front):
+    async def scenario(running):
+        answer = m.decode_response(await running.ask(quote(size=5000)), m.GetQuoteExResponse)
+        assert answer.quote == b"Q" * 4000 + bytes(1000)
+
+    front(scenario)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_request_that_kills_workers_is_given_up_after_three_and_the_others_are_served(front, workers):
+    async def scenario(running):
+        answers = await running.ask_all(quote("die"), *[quote() for _ in range(40)])
+        assert [error_code(answer) for answer in answers] == [1] + [0] * 40
+        assert running.front.pool.killers == 1
+        assert running.front.pool.restarts >= 2
+        await running.ready(workers)
+
+    front(scenario, workers=workers)
+
+
+def test_two_that_kill_workers_do_not_take_the_rest_along(front):
+    async def scenario(running):
+        bodies = [quote() for _ in range(30)]
+        bodies[3] = bodies[20] = quote("die")
+        answers = await running.ask_all(*bodies)
+        assert [index for index, answer in enumerate(answers) if error_code(answer) == 1] == [3, 20]
+
+    front(scenario, workers=2)
+
+
+def test_request_that_hangs_workers_is_given_up_and_the_others_are_served(front):
+    async def scenario(running):
+        start = time.monotonic()
+        answers = await running.ask_all(quote("hang"), quote(), quote(), NUM)
+        assert [error_code(answer) for answer in answers[:3]] == [1, 0, 0]
+        assert time.monotonic() - start < 8
+        assert running.front.pool.restarts >= 2
+
+    front(scenario, hang_seconds=0.3)
+
+
+def test_nonsense_from_a_worker_costs_the_worker_and_no_other_request(front):
+    async def scenario(running):
+        answers = await running.ask_all(quote("junk"), *[quote() for _ in range(5)])
+        assert [error_code(answer) for answer in answers] == [1] + [0] * 5
+
+    front(scenario)
+
+
+def test_lost_enclave_is_told_and_its_worker_replaced(front):
+    async def scenario(running):
+        first = running.front.pool.workers[0].process.pid
+        assert error_code(await running.ask(quote("code46"))) == 46
+        await running.until(
+            lambda: running.front.pool.ready_workers and running.front.pool.workers[0].process.pid != first
+        )
+        assert error_code(await running.ask(quote())) == 0
+        assert running.front.last_causes[46][0] == "told to"
+
+    front(scenario)
+
+
+@pytest.mark.parametrize("code", [3, 12, 18, 21, 30, 38, 44, 47])
+def test_code_of_a_backend_reaches_the_client_with_its_info_and_the_cause_stays_here(front, code):
+    async def scenario(running):
+        info = bytes(range(240)) * 4
+        answer = m.decode_response(await running.ask(quote(f"code{code}", info=info)), m.GetQuoteExResponse)
+        assert (answer.error_code, answer.quote, answer.qe_report_info) == (code, None, info)
+        assert running.front.last_causes[code][0] == "told to"
+
+    front(scenario)
+
+
+class TestKey:
+    def test_init_and_size_are_answered_from_memory(self, front):
+        async def scenario(running):
+            for _ in range(5):
+                init = m.decode_response(await running.ask(INIT), m.InitQuoteExResponse)
+                assert (init.error_code, init.pub_key_id) == (0, b"\x01" * 32)
+                size = m.decode_response(await running.ask(SIZE), m.GetQuoteSizeExResponse)
+                assert (size.error_code, size.quote_size) == (0, scripted_worker.QUOTE_SIZE)
+            assert running.operations() == {}
+
+        front(scenario)
+
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_after_42_all_who_ask_wait_for_one_refresh_of_every_worker(self, front, workers):
+        async def scenario(running):
+            assert error_code(await running.ask(quote("forget"))) == 42
+            answers = await running.ask_all(*[INIT] * 10, *[SIZE] * 10)
+            inits = [m.decode_response(answer, m.InitQuoteExResponse) for answer in answers[:10]]
+            assert {(init.error_code, init.pub_key_id) for init in inits} == {(0, b"\x02" * 32)}
+            assert {error_code(answer, m.GetQuoteSizeExResponse) for answer in answers[10:]} == {0}
+            assert running.operations()["REFRESH"] == workers
+            answers = await running.ask_all(*[quote() for _ in range(20)])
+            assert {error_code(answer) for answer in answers} == {0}
+
+        front(scenario, workers=workers)
+
+    def test_every_worker_that_lost_its_key_gets_it_back(self, front):
+        """A changed TCB is every QE's: refreshing one of them would leave the others answering 42 for ever."""
+
+        async def scenario(running):
+            await running.ask_all(*[quote("forget") for _ in range(12)])
+            await running.ask(INIT)
+            answers = await running.ask_all(*[quote() for _ in range(30)])
+            assert {error_code(answer) for answer in answers} == {0}
+
+        front(scenario, workers=3)
+
+    def test_init_waits_for_the_next_worker_s_key_when_the_last_has_gone(self, front):
+        async def scenario(running):
+            running.front.pool.workers[0].kill()
+            await running.until(lambda: not running.front.pool.ready_workers)
+            init = m.decode_response(await running.ask(INIT), m.InitQuoteExResponse)
+            assert init.error_code == 0
+
+        front(scenario)
+
+
+class TestBounds:
+    def test_request_over_the_bound_is_answered_busy_in_its_own_type(self, front):
+        async def scenario(running):
+            running.front.ring = Ring(3)
+            info = bytes(960)
+            slow = [asyncio.create_task(running.ask(quote("slow"))) for _ in range(4)]
+            await running.until(lambda: len(running.front.ring) == 3)
+            start = time.monotonic()
+            answer = m.decode_response(await running.ask(quote(info=info)), m.GetQuoteExResponse)
+            assert (answer.error_code, answer.qe_report_info) == (18, info)
+            assert time.monotonic() - start < 0.5
+            assert await running.ask(NUM) == bytes.fromhex("aa010408001001")
+            assert [error_code(answer) for answer in await asyncio.gather(*slow)] == [0] * 4
+
+        front(scenario)
+
+    def test_request_that_is_not_served_by_its_deadline_is_answered_busy(self, front, monkeypatch):
+        monkeypatch.setattr(front_module, "REQUEST_SECONDS", 0.6)
+
+        async def scenario(running):
+            answers = await running.ask_all(*[quote("slow") for _ in range(12)])
+            codes = Counter(error_code(answer) for answer in answers)
+            assert codes[18] >= 6
+            assert codes[0] >= 2
+            assert set(codes) == {0, 18}
+            # What was given up costs no quote any more.
+            await running.until(lambda: len(running.front.ring) == 0)
+            assert running.operations()["QUOTE"] < 12
+
+        front(scenario)
+
+    def test_without_any_worker_the_deadline_says_unavailable_and_never_silence(self, front, monkeypatch):
+        monkeypatch.setattr(front_module, "REQUEST_SECONDS", 0.6)
+
+        async def scenario(running):
+            (running.folder / "start").write_text("48 the QE could not be loaded: no access to /dev/sgx_provision")
+            running.front.pool.workers[0].kill()
+            await running.until(lambda: 48 in running.front.last_causes)
+            quoted, init, size, num = await running.ask_all(quote(), INIT, SIZE, NUM)
+            assert error_code(quoted) == 30
+            assert error_code(init, m.InitQuoteExResponse) == 30
+            assert error_code(size, m.GetQuoteSizeExResponse) == 30
+            assert num == bytes.fromhex("aa010408001001")
+            assert running.front.last_causes[48][0] == "the QE could not be loaded: no access to /dev/sgx_provision"
+
+        front(scenario)
+
+    def test_worker_that_cannot_start_is_tried_again_ever_more_slowly(self, front):
+        async def scenario(running):
+            start = running.folder / "start"
+            start.write_text("30 not now")
+            running.front.pool.workers[0].kill()
+            await running.until(lambda: running.front.pool.restarts >= 3)
+            start.unlink()
+            await running.ready()
+            assert error_code(await running.ask(quote())) == 0
+
+        front(scenario)
+
+    def test_buffer_smaller_than_the_quote_costs_no_quote(self, front):
+        async def scenario(running):
+            assert error_code(await running.ask(quote(size=scripted_worker.QUOTE_SIZE - 1))) == 3
+            assert running.operations() == {}
+
+        front(scenario)
+
+    def test_client_that_left_while_it_waited_costs_no_quote(self, front):
+        async def scenario(running):
+            slow = asyncio.create_task(running.ask(quote("slow")))
+            await running.until(lambda: running.front.pool.workers[0].jobs)
+            for _ in range(10):
+                with connect(running.path) as sock:
+                    sock.sendall(frame(quote()))
+            await running.until(lambda: running.front.listeners.counts["left"] == 10)
+            assert error_code(await running.ask(quote())) == 0
+            assert error_code(await slow) == 0
+            assert running.operations()["QUOTE"] == 2
+            assert running.front.ring.dropped + len(running.front.ring) <= 10
+
+        front(scenario)
+
+    def test_half_closed_client_in_the_queue_is_not_gone(self, front):
+        async def scenario(running):
+            def half_closed():
+                with connect(running.path) as sock:
+                    sock.sendall(frame(quote()))
+                    sock.shutdown(socket.SHUT_WR)
+                    return read_all(sock)[4:]
+
+            slow = asyncio.create_task(running.ask(quote("slow")))
+            await running.until(lambda: running.front.pool.workers[0].jobs)
+            assert error_code(await asyncio.to_thread(half_closed)) == 0
+            await slow
+
+        front(scenario)
+
+
+class TestOneBatch:
+    """Several events in one turn of the loop."""
+
+    def test_new_client_does_not_get_the_events_of_the_one_whose_descriptor_it_inherits(self, front):
+        """In one turn: a worker answers a client that has just left, its descriptor is closed, and a new one comes."""
+
+        async def scenario(running):
+            listeners = running.front.listeners
+            for _ in range(30):
+                leaver = connect(running.path)
+                leaver.sendall(frame(NUM)[:5])
+                await running.until(lambda: len(listeners.clients) == 1)
+                fd = next(iter(listeners.clients))
+                # The loop stands still here: both are in one batch of events.
+                leaver.close()
+                newcomer = connect(running.path)
+                newcomer.sendall(frame(NUM)[:5])
+                await running.until(lambda fd=fd: not listeners.clients or listeners.clients.get(fd) is not None)
+                newcomer.sendall(frame(NUM)[5:])
+                answer = await asyncio.to_thread(read_all, newcomer)
+                newcomer.close()
+                assert answer == frame(bytes.fromhex("aa010408001001"))
+                await running.until(lambda: not listeners.clients)
+
+        front(scenario)
+
+    def test_fault_of_our_own_closes_one_connection_and_serves_the_rest(self, front, monkeypatch):
+        real = front_module.service.respond
+
+        def faulty(request):
+            if isinstance(request, m.GetWhiteListRequest):
+                raise ZeroDivisionError
+            return real(request)
+
+        monkeypatch.setattr(front_module.service, "respond", faulty)
+
+        async def scenario(running):
+            answers = await running.ask_all(bytes.fromhex("5a00"), NUM, quote(), bytes.fromhex("5a00"))
+            assert [bool(answer) for answer in answers] == [False, True, True, False]
+
+        front(scenario)

@@ -1,0 +1,84 @@
+"""A quoting worker that does what a request's report data tells it, to stand in for backends that go wrong.
+
+Started like `confcom.quoting.worker`: with a descriptor and the backend's settings, whose folder is where it writes
+down each operation, and where the file `start` may say how its start goes wrong.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from confcom.quoting.backend import KeyReport
+from confcom.quoting.hop import Message, Operation, decode
+
+QUOTE_SIZE = 4000
+TARGET_INFO = b"t" * 512
+COMMAND = slice(320, 328)
+
+
+class ScriptedWorker:
+    def __init__(self, descriptor, folder):
+        import socket
+
+        self.sock = socket.socket(fileno=descriptor)
+        self.folder = Path(folder)
+        self.certified = True
+        self.key_number = 1
+
+    def key(self):
+        report = KeyReport(target_info=TARGET_INFO, pub_key_id=bytes([self.key_number]) * 32, quote_size=QUOTE_SIZE)
+        return msgspec.json.encode(report)
+
+    def note(self, text):
+        with (self.folder / "operations").open("a") as file:
+            file.write(f"{os.getpid()} {text}\n")
+
+    def start(self):
+        script = self.folder / "start"
+        if script.exists():
+            code, _, cause = script.read_text().partition(" ")
+            self.sock.sendall(Message(Operation.READY, 0, cause.encode(), int(code)).encode())
+            sys.exit(3)
+        self.sock.sendall(Message(Operation.READY, 0, self.key()).encode())
+
+    def serve(self):
+        buffer = bytearray()
+        while data := self.sock.recv(65536):
+            buffer += data
+            for request in decode(buffer):
+                code, payload = self.answer(request)
+                self.sock.sendall(Message(request.operation, request.job, payload, code, 100).encode())
+
+    def answer(self, request):
+        self.note(Operation(request.operation).name)
+        if request.operation == Operation.REFRESH:
+            time.sleep(0.1)
+            self.certified = True
+            self.key_number += 1
+            return 0, self.key()
+        command = request.payload[COMMAND].rstrip(b"\0").decode()
+        if command == "die":
+            os._exit(1)
+        elif command == "hang":
+            time.sleep(3600)
+        elif command == "junk":
+            self.sock.sendall(b"\xff" * 64)
+        elif command == "slow":
+            time.sleep(0.2)
+        elif command == "forget":
+            self.certified = False
+        elif command.startswith("code"):
+            return int(command[4:]), b"told to"
+        if not self.certified:
+            return 42, b"the key is not certified"
+        return 0, b"Q" * QUOTE_SIZE
+
+
+if __name__ == "__main__":
+    worker = ScriptedWorker(int(sys.argv[1]), json.loads(sys.argv[2])["simulated_platform"])
+    worker.start()
+    worker.serve()
