@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from confcom import __version__, codes
 from confcom.aesm.flows import DEFAULT_SOCKET
 from confcom.errors import ConfcomError, SettingsError
@@ -21,12 +19,12 @@ from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import REQUEST_SECONDS
 from confcom.quote_helper.metrics import exposition
 from confcom.quote_helper.seats import LOOK_SECONDS, Seat, Seats
+from confcom.quote_helper.self_check import SelfCheck
 from confcom.quote_helper.settings import QuoteHelperSettings
 from confcom.quote_helper.succession import Registry, default_state_dir
 from confcom.quoting.backend import BackendSettings
 from confcom.quoting.dcap_presence import require_hardware
 from confcom.quoting.hop import Operation
-from confcom.quoting.outcome import CheckOutcome
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import Answer, HTTPPort, Route
 from confcom.runtime.logs import configure, event
@@ -38,11 +36,6 @@ logger = logging.getLogger(__name__)
 
 PROGRAM: Final = "sgx-quote-helper"
 SOCKET_NAME = Path(DEFAULT_SOCKET).name
-# The helper's own quote is made and verified this often, and soon again after one that failed.
-CHECK_SECONDS = 300.0
-CHECK_AGAIN_SECONDS = 10.0
-# A ready helper stays ready for fewer failed checks than this in a row.
-PASSING_FAULTS = 3
 # After SIGTERM: time for a standby to take the paths, then for the requests that were accepted.
 HAND_OVER_SECONDS = 3.0
 DRAIN_SECONDS = REQUEST_SECONDS + 1.0
@@ -62,11 +55,7 @@ class QuoteHelper:
         slots = [Seat(slot_socket(settings.slots_dir, name), name, "slot") for name in slot_ids(settings.slots)]
         linger = asyncio.get_running_loop().call_later
         self.seats = Seats([shared, *slots], self.registry, self.front.listeners, linger)
-        self.outcome: CheckOutcome | None = None
-        self.checked_at: float | None = None
-        self._condition_since = time.time()
-        self._was_ready = False
-        self._failures = 0
+        self.check = SelfCheck(self.front, settings)
 
     async def live(self, daemon: Daemon) -> None:
         """Serves until the daemon stops, then answers what was accepted."""
@@ -75,7 +64,7 @@ class QuoteHelper:
         port = self._open_port()
         self.front.start()
         looking = daemon.start("seats", self._look_after_seats())
-        daemon.start("self-check", self._check_for_ever())
+        daemon.start("self-check", self.check.run())
         daemon.start("http-port", port.serve())
         try:
             await daemon.stopping.wait()
@@ -103,7 +92,7 @@ class QuoteHelper:
     def _publish(self) -> None:
         """Tells beside each socket that this helper serves what is to be had there."""
         problem = self.problem()
-        health: Final = "ready" if problem is None else "failing" if self.outcome else "starting"
+        health: Final = "ready" if problem is None else "failing" if self.check.outcome else "starting"
         discovery = Discovery(
             health=health, simulated=self.backend.kind == "simulation", program=f"confcom {__version__}"
         )
@@ -128,40 +117,9 @@ class QuoteHelper:
         if not await self.front.drained(time.monotonic() + DRAIN_SECONDS):
             event(logger, logging.ERROR, "requests were not answered in time", left=self.front.listeners.waiting)
 
-    # --- the helper's own quote ---------------------------------------------------------------------------------------
-
-    async def _check_for_ever(self) -> None:
-        while True:
-            await self.front.key_seen.wait()
-            outcome = await self._check()
-            changed = self.outcome is None or outcome.reason != self.outcome.reason
-            if changed:
-                self._condition_since = time.time()
-                event(logger, logging.INFO, "self-check", reason=outcome.reason, detail=outcome.message)
-            self.outcome, self.checked_at = outcome, time.time()
-            self._failures = 0 if outcome.quoting is None else self._failures + 1
-            self._was_ready = self._was_ready or outcome.quoting is None
-            await asyncio.sleep(CHECK_SECONDS if outcome.quoting is None else CHECK_AGAIN_SECONDS)
-
-    async def _check(self) -> CheckOutcome:
-        try:
-            code, payload = await self.front.pool.ask(Operation.CHECK)
-        except TimeoutError:
-            return _failed_check("the self-check was not answered in time")
-        if code:
-            return _failed_check(payload.decode(errors="replace"))
-        return msgspec.json.decode(payload, type=CheckOutcome)
-
     def problem(self) -> str | None:
-        """Why this helper is not ready, or None.
-
-        Standby is ready, and so is a helper that was ready and whose checks have failed a few times: during an
-        update the cluster kills an old pod at once that is not.
-        """
-        if self.outcome is None:
-            cause, _ = max(self.front.last_causes.values(), key=lambda last: last[1], default=("", 0.0))
-            return "the first quote of its own is not made yet" + (f": {cause}" if cause else "")
-        return self.outcome.quoting if not self._was_ready or self._failures >= PASSING_FAULTS else None
+        """Why this helper is not ready, or None."""
+        return self.check.problem()
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -186,7 +144,7 @@ class QuoteHelper:
 
     def status(self) -> QuoteHelperStatus:
         """What `/status` says."""
-        front, outcome = self.front, self.outcome
+        front, outcome = self.front, self.check.outcome
         key = front.key
         problem = self.problem()
         return QuoteHelperStatus(
@@ -220,19 +178,22 @@ class QuoteHelper:
                 LastCause(code=code, name=codes.aesm(code).name, cause=cause, at=_rfc3339(at))
                 for code, (cause, at) in sorted(front.last_causes.items())
             ),
-            last_check=_rfc3339(self.checked_at) if self.checked_at else None,
+            last_check=_rfc3339(self.check.checked_at) if self.check.checked_at else None,
+            tcb_status=outcome.tcb_status if outcome else None,
+            qe_status=outcome.qe_status if outcome else None,
+            forecast=outcome.forecast if outcome else None,
             certificates=outcome.certificates if outcome else {},
             condition=self._condition(),
         )
 
     def _condition(self) -> Condition:
-        outcome = self.outcome
+        outcome = self.check.outcome
         return Condition(
             type="Verified",
             status=outcome is not None and outcome.verified,
             reason=outcome.reason if outcome else "NotYetChecked",
             message=outcome.message if outcome else "the first quote of its own is not made yet",
-            since=_rfc3339(self._condition_since),
+            since=_rfc3339(self.check.since),
         )
 
 
@@ -263,10 +224,6 @@ def _choose_backend(settings: QuoteHelperSettings) -> BackendSettings:
         dev_root=str(settings.dev_root),
         log_format=settings.log_format,
     )
-
-
-def _failed_check(problem: str) -> CheckOutcome:
-    return CheckOutcome(quoting=problem, verified=False, reason="NotVerified", message=problem)
 
 
 def _rfc3339(seconds: float) -> str:

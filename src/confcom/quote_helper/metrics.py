@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from confcom.quote_helper.front import TIME_BUCKETS, Front, Histogram
 from confcom.quote_helper.seats import Seats
+from confcom.quote_helper.self_check import SelfCheck
 
 _LISTENER_COUNTS = {
     "left": "the client closed before its answer",
@@ -25,6 +26,7 @@ class Scrape(Protocol):
 
     front: Front
     seats: Seats
+    check: SelfCheck
 
     def problem(self) -> str | None:
         """Why the helper is not ready, or None."""
@@ -47,6 +49,11 @@ class HelperCollector(Collector):
         yield _gauge("serving", "1 if this helper serves the shared socket, 0 on standby.", int(seats.serving))
         yield _counter("take_overs", "Times that this helper took a socket path.", seats.take_overs)
         yield _gauge("ready", "1 if ready.", int(self._helper.problem() is None))
+        outcome = self._helper.check.outcome
+        yield _gauge("verified", "1 if the helper's own quote was verified.", int(bool(outcome and outcome.verified)))
+        yield _gauge(
+            "last_check_timestamp_seconds", "When the last self-check ended.", self._helper.check.checked_at or 0
+        )
         yield _histogram("queue_wait_seconds", "From the accepted connection to a worker.", front.queue_waits)
         yield _histogram("quote_seconds", "From the accepted connection to the quote.", front.waits)
 

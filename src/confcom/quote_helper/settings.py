@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from confcom.errors import SettingsError
+
+_COLLATERAL_PLACES = ("https://", "http://", "/")
+
 
 class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The SGX quote helper: quotes for every enclave application of this node, over AESM."""
@@ -30,6 +34,19 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         Path | None, Meta(description="dcap: pck_id_retrieval_tool_enclave.signed.so, whose quote is the self-check")
     ] = None
     dev_root: Annotated[Path, Meta(description="dcap: where the host's /dev is seen")] = Path("/dev")
+    collateral: Annotated[
+        str,
+        Meta(
+            description="where the self-check gets collateral: none, intel, thim, the URL of a PCCS, or the path of a "
+            "bundle; a quote itself needs none",
+        ),
+    ] = "none"
+    collateral_ca: Annotated[Path | None, Meta(description="CA certificates of that service, PEM")] = None
+    collateral_proxy: Annotated[str, Meta(description="proxy to that service")] = ""
+    collateral_cache: Annotated[Path | None, Meta(description="folder in which collateral is kept")] = None
+    trusted_root: Annotated[
+        Path | None, Meta(description="root certificate that the self-check trusts; Intel's by default")
+    ] = None
     workers: Annotated[int, Meta(ge=1, le=64, description="quoting processes, each with its own QE and PCE")] = 1
     hang_seconds: Annotated[
         float, Meta(gt=0, le=14, description="a worker that is silent for so long over a request is replaced")
@@ -53,3 +70,10 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         int, Meta(ge=0, description="which of several helpers on a node is the newest: pod-template-generation")
     ] = 0
     log_format: Annotated[Literal["text", "json"], Meta(description="text or json")] = "text"
+
+    def __post_init__(self) -> None:
+        """Refuses a source of collateral that could only fail later."""
+        if self.collateral not in ("none", "intel", "thim") and not self.collateral.startswith(_COLLATERAL_PLACES):
+            raise SettingsError(
+                f"--collateral {self.collateral}: is none of none, intel, thim, the URL of a PCCS, or an absolute path"
+            )

@@ -59,11 +59,3 @@ class QuotingBackend(Protocol):
     def get_quote(self, report: bytes, att_key_id: bytes, qe_report_info: bytes | None) -> tuple[bytes, bytes | None]:
         """The quote of a 432-byte REPORT, unpadded, and qe_report_info (960 bytes) filled in if it was given."""
         ...
-
-
-class ProbeEnclave(Protocol):
-    """An enclave of our own on this node, whose quote shows that quoting works."""
-
-    def report(self, target_info: bytes, report_data: bytes) -> bytes:
-        """Its REPORT (432 bytes) for the QE of `target_info`, with these 64 bytes of report data."""
-        ...

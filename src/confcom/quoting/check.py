@@ -37,7 +37,7 @@ def check_simulated(platform: "SimulatedPlatform") -> CheckOutcome:
     now = datetime.now(UTC)
     collateral = Collateral.from_json(msgspec.json.encode(platform.collateral(now)))
     found = examine(quote, collateral, TrustRoot.from_bytes(platform.root_pem), now)
-    outcome = judge(found)
+    outcome = msgspec.structs.replace(judge(found), quote=quote)
     if Quote.from_bytes(quote).report.report_data != report_data:
         return msgspec.structs.replace(outcome, quoting="the quote does not carry the probe's report data")
     return outcome
@@ -59,6 +59,7 @@ def judge(found: "Verification") -> CheckOutcome:
         tcb_status=status,
         qe_svn=found.header.qe_svn if found.header else None,
         pce_svn=found.header.pce_svn if found.header else None,
+        qe_status=str(found.qe_level.status) if found.qe_level else None,
         certificates={window.name: _rfc3339(window.end) for window in found.windows},
     )
 

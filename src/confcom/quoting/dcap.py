@@ -140,7 +140,7 @@ class DcapBackend:
             return CheckOutcome(quoting=None, verified=False, reason="NoProbe", message=message)
         from confcom.quoting.dcap_check import check_quote  # noqa: PLC0415 - certificates, for the first check
 
-        return check_quote(quote, datetime.now(UTC))
+        return msgspec.structs.replace(check_quote(quote, datetime.now(UTC)), quote=quote)
 
     def _quote_to_check(self) -> tuple[bytes | None, str]:
         """A quote of the probe enclave, else the last one served; and why it is not the former."""

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+Reason = Literal["Verified", "NotVerified", "NoCollateral", "CollateralUnavailable", "NoProbe"]
+
 
 class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one self-check.
@@ -17,13 +19,45 @@ class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
         qe_svn: ISVSVN of the QE, from the quote.
         pce_svn: the platform's PCESVN, from the quote.
         certificates: ends of validity by what they belong to, RFC 3339.
+        quote: the quote that was judged, for a verification against collateral; None where there was none.
+        qe_status: TCB status of the QE by the QE identity, where it was verified.
+        forecast: what becomes of the TCB status, in a sentence, where collateral of a service tells.
     """
 
     quoting: str | None
     verified: bool
-    reason: Literal["Verified", "NotVerified", "NoCollateral", "NoProbe"]
+    reason: Reason
     message: str
     tcb_status: str | None = None
     qe_svn: int | None = None
     pce_svn: int | None = None
+    certificates: dict[str, str] = {}
+    quote: bytes | None = None
+    qe_status: str | None = None
+    forecast: str | None = None
+
+
+class CollateralCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote to verify, and where collateral comes from: `intel`, `thim`, a PCCS's URL, or a path.
+
+    An empty `trusted_root` is Intel's root, an empty `cache` keeps nothing.
+    """
+
+    quote: bytes
+    service: str
+    trusted_root: str = ""
+    ca_file: str = ""
+    proxy: str = ""
+    cache: str = ""
+
+
+class CollateralVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What collateral says of a quote; the members are those of `CheckOutcome`."""
+
+    verified: bool
+    reason: Reason
+    message: str
+    tcb_status: str | None = None
+    qe_status: str | None = None
+    forecast: str | None = None
     certificates: dict[str, str] = {}

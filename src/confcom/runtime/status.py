@@ -74,7 +74,9 @@ class QuoteHelperStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`/status` of the quote helper.
 
     `role` is `serving` where this helper's socket stands at the shared path, else `standby`. `condition` says whether
-    the helper's own quote was verified, and against what. Dates are those of the certificates in its quotes.
+    the helper's own quote was verified, and against what. `tcb_status` is the platform's and the QE's together,
+    `qe_status` the QE's by the QE identity, `forecast` what becomes of them, where collateral tells. Dates are those
+    of the certificates in its quotes.
     """
 
     version: int
@@ -100,5 +102,8 @@ class QuoteHelperStatus(msgspec.Struct, frozen=True, kw_only=True):
     take_overs: int
     last_causes: tuple[LastCause, ...]
     last_check: str | None
+    tcb_status: str | None
+    qe_status: str | None
+    forecast: str | None
     certificates: dict[str, str]
     condition: Condition
