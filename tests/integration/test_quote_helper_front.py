@@ -190,10 +190,14 @@ class TestKey:
         front(scenario, workers=workers)
 
     def test_every_worker_that_lost_its_key_gets_it_back(self, front):
-        """A changed TCB is every QE's: refreshing one of them would leave the others answering 42 for ever."""
+        """Several have lost it before anybody noticed. A changed TCB is every QE's: refreshing one of them would leave the others answering 42 for ever."""
 
         async def scenario(running):
+            notice = running.front._refresh_key
+            running.front._refresh_key = lambda: None
             await running.ask_all(*[quote("forget") for _ in range(12)])
+            running.front._refresh_key = notice
+            assert error_code(await running.ask(quote())) == 42
             await running.ask(INIT)
             answers = await running.ask_all(*[quote() for _ in range(30)])
             assert {error_code(answer) for answer in answers} == {0}
@@ -215,7 +219,9 @@ class TestBounds:
         async def scenario(running):
             running.front.ring = Ring(3)
             info = bytes(960)
-            slow = [asyncio.create_task(running.ask(quote("slow"))) for _ in range(4)]
+            slow = [asyncio.create_task(running.ask(quote("slow")))]
+            await running.until(lambda: running.front.pool.workers[0].jobs)
+            slow += [asyncio.create_task(running.ask(quote("slow"))) for _ in range(3)]
             await running.until(lambda: len(running.front.ring) == 3)
             start = time.monotonic()
             answer = m.decode_response(await running.ask(quote(info=info)), m.GetQuoteExResponse)
