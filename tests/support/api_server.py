@@ -372,6 +372,8 @@ def _fields_match(item, selector):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One segment per answer: head and body apart would wait for each other's acknowledgement, 40 ms.
+    wbufsize = 65536
 
     def _serve(self):
         url = urllib.parse.urlsplit(self.path)

@@ -112,8 +112,10 @@ class Controllers:
 
     def _update_pod(self, pod, node):
         """Scheduler and kubelet: bound and ready, or why not."""
+        if _is_ready(pod):
+            return
         name = node["metadata"]["name"]
-        block = self.blocked.get((name, pod["metadata"]["labels"][COMPONENT])) or self.blocked.get(name)
+        block = self.blocked.get((name, pod["metadata"]["labels"].get(COMPONENT))) or self.blocked.get(name)
         if block is None:
             pod["spec"]["nodeName"] = name
             pod["status"] = {"phase": "Running", "conditions": [_condition("PodScheduled"), _condition("Ready")]}
@@ -134,9 +136,13 @@ class Controllers:
         self.api.objects.pop((*PODS, pod["metadata"]["namespace"], pod["metadata"]["name"]), None)
 
     def _status(self, item, nodes, generation):
+        # As the real controller: each node by its oldest pod, so a node counts as updated when the old one is gone.
         pods = [p for node in nodes for p in self._pods_of(item, node)]
-        updated = [p for p in pods if p["metadata"]["labels"]["pod-template-generation"] == generation]
-        available = {node_of(p) for p in pods if _is_ready(p)}
+        oldest = {}
+        for pod in sorted(pods, key=lambda p: int(p["metadata"]["labels"]["pod-template-generation"])):
+            oldest.setdefault(node_of(pod), pod)
+        updated = [p for p in oldest.values() if p["metadata"]["labels"]["pod-template-generation"] == generation]
+        available = {node for node, pod in oldest.items() if _is_ready(pod)}
         item["status"] = {
             "observedGeneration": item["metadata"]["generation"],
             "desiredNumberScheduled": len(nodes),
@@ -153,7 +159,7 @@ class Controllers:
         plugins = {
             node_of(p)
             for p in self.api.all(*PODS)
-            if p["metadata"]["labels"].get(COMPONENT) == "sgx-device-plugin" and _is_ready(p)
+            if p["metadata"].get("labels", {}).get(COMPONENT) == "sgx-device-plugin" and _is_ready(p)
         }
         for node in self.api.all(*NODES):
             status = node["status"]

@@ -138,6 +138,11 @@ def owned(item, schema):
     return {path: value for path, value in leaves(item, schema) if tuple(step for _, step in path) not in _UNOWNED}
 
 
+def _is_key(path):
+    """Whether a path is of a field by which an element of a list is known."""
+    return len(path) > 1 and path[-2][0] == "k" and path[-1][1] in {name for name, _ in path[-2][1]}
+
+
 def get(item, path):
     for kind, step in path:
         if item is _ABSENT:
@@ -225,7 +230,8 @@ def apply(live, owners, wanted, schema, manager, *, force, subresource=""):
         owners.append(mine)
     result = copy.deepcopy(live)
     others = set().union(*(o.paths for o in owners if o is not mine)) if len(owners) > 1 else set()
-    for path in mine.paths - set(fields) - others:
+    # An element's key goes last: without it the element would not be found any more.
+    for path in sorted(mine.paths - set(fields) - others, key=_is_key):
         remove(result, path)
     for path, value in fields.items():
         put(result, path, value, schema)

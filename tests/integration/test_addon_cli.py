@@ -1,0 +1,642 @@
+"""`confcom addon` and `confcom status` against the stand-in of an API server: as the acceptance of a cluster would go."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+from api_server import APIServer, Running
+from cluster_controllers import Controllers, status_of
+
+from confcom.addon import switch, waiting
+from confcom.cli.main import main
+
+HELPER = ("apps/v1", "daemonsets", "confcom-system", "sgx-quote-helper")
+PLUGIN = ("apps/v1", "daemonsets", "confcom-system", "sgx-device-plugin")
+RESOURCE = ("confcom.io/v1alpha1", "confidentialcomputings", "", "confcom")
+SGX = {"confcom.io/sgx": "true"}
+LABEL = {"confcom.io/addon": "confcom"}
+EPC = "kubernetes.azure.com/sgx_epc_mem_in_MiB"
+ENABLE = ("addon", "enable", "--image", "registry.example/confcom:1")
+SIMULATE = (*ENABLE, "--simulate-epc", "8GiB")
+
+
+class Cluster:
+    """A cluster with two SGX nodes and one without, and the command line at it."""
+
+    def __init__(self, running, controllers, capsys):
+        self.running, self.api, self.controllers, self._capsys = running, running.api, controllers, capsys
+
+    def run(self, *arguments):
+        """Exit code, stdout and stderr of one command."""
+        self._capsys.readouterr()
+        code = main([*arguments, "--kubeconfig", str(self.running.kubeconfig)])
+        out, err = self._capsys.readouterr()
+        return code, out, err
+
+    def snapshot(self):
+        return {
+            key: stored.item["metadata"]["resourceVersion"]
+            for key, stored in self.api.objects.items()
+            if key[1] != "nodes"
+        }
+
+    def kinds(self):
+        return {key[1] for key in self.api.objects} - {"nodes", "namespaces"}
+
+    def writes(self):
+        return [
+            (verb, path) for verb, path, query in self.api.requests if verb != "GET" and query.get("dryRun") != "All"
+        ]
+
+
+@pytest.fixture
+def cluster(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(switch, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(switch, "FORGET_SECONDS", 0.1)
+    api = APIServer()
+    controllers = Controllers(api)
+    controllers.add_node("sgx-1", labels=SGX)
+    controllers.add_node("sgx-2", labels={"node.kubernetes.io/instance-type": "Standard_DC4s_v3"})
+    controllers.add_node("plain")
+    with Running(api, tmp_path) as running:
+        yield Cluster(running, controllers, capsys)
+
+
+def outcomes(out):
+    return {line.rpartition(" ")[2] for line in out.splitlines()}
+
+
+# --- the life of an add-on ---------------------------------------------------------------------------------------------
+
+
+def test_enable_brings_both_daemon_sets_to_the_sgx_nodes_and_no_other(cluster):
+    code, out, err = cluster.run(*ENABLE, "--wait")
+    assert code == 0, err
+    assert outcomes(out) == {"created"}
+    assert "Done: sgx-device-plugin on 2 of 2 node(s), sgx-quote-helper on 2 of 2 node(s)." in err
+    nodes = {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")}
+    assert nodes == {"sgx-1", "sgx-2"}
+    assert "sgx-1: sgx-quote-helper: ready" in err
+
+
+def test_enable_again_changes_nothing(cluster):
+    cluster.run(*ENABLE)
+    before = cluster.snapshot()
+    code, out, _ = cluster.run(*ENABLE)
+    assert code == 0
+    assert outcomes(out) == {"unchanged"}
+    assert cluster.snapshot() == before
+    code, out, _ = cluster.run("addon", "enable")
+    assert (code, outcomes(out)) == (0, {"unchanged"})
+    assert cluster.snapshot() == before
+
+
+def test_simulation_goes_to_every_linux_node(cluster):
+    code, _, err = cluster.run(*SIMULATE, "--wait")
+    assert code == 0, err
+    assert {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")} == {"sgx-1", "sgx-2", "plain"}
+
+
+def test_node_selector_alone_decides(cluster):
+    cluster.controllers.add_node("chosen", labels={"pool": "trial"})
+    code, _, err = cluster.run(*SIMULATE, "--node-selector", "pool=trial", "--wait")
+    assert code == 0, err
+    assert {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")} == {"chosen"}
+
+
+def test_enable_before_there_is_a_node(cluster):
+    """R4: 0 desired, and n as nodes come, with no user action."""
+    for name in ("sgx-1", "sgx-2"):
+        cluster.api.delete(("v1", "nodes", "", name))
+    code, _, err = cluster.run(*ENABLE, "--wait")
+    assert code == 0
+    assert "No node is selected yet; nodes with SGX that are added later get the add-on by themselves." in err
+    cluster.controllers.add_node("sgx-3", labels=SGX)
+    assert {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")} == {"sgx-3"}
+
+
+def test_dry_run_writes_nothing(cluster):
+    before = cluster.snapshot()
+    code, out, _ = cluster.run(*ENABLE, "--dry-run")
+    assert code == 0
+    assert "DaemonSet confcom-system/sgx-quote-helper would be created" in out
+    assert cluster.snapshot() == before
+    cluster.run(*ENABLE)
+    before = cluster.snapshot()
+    code, out, _ = cluster.run("addon", "update", "--image", "other:2", "--dry-run")
+    assert code == 0
+    assert "DaemonSet confcom-system/sgx-quote-helper would be changed" in out
+    assert "ServiceAccount confcom-system/sgx-quote-helper would be unchanged" in out
+    code, out, _ = cluster.run("addon", "disable", "--dry-run")
+    assert "Namespace confcom-system would be removed" in out
+    assert cluster.snapshot() == before
+
+
+def test_update_changes_the_image_in_place(cluster):
+    cluster.run(*ENABLE)
+    code, out, err = cluster.run("addon", "update", "--image", "registry.example/confcom:2", "--wait")
+    assert code == 0, err
+    assert "DaemonSet confcom-system/sgx-quote-helper changed" in out
+    item = cluster.api.get(*HELPER)
+    assert item["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/confcom:2"
+    assert item["metadata"]["annotations"]["deprecated.daemonset.template.generation"] == "2"
+
+
+def test_quote_helper_off_and_on_without_touching_the_plugins_pods(cluster):
+    cluster.run(*ENABLE)
+    code, out, _ = cluster.run("addon", "update", "--disable-sgxquotehelper", "--wait")
+    assert code == 0
+    assert "DaemonSet confcom-system/sgx-quote-helper removed" in out
+    assert cluster.api.get(*HELPER) is None
+    assert cluster.api.get(*PLUGIN) is not None
+    assert not [k for k in cluster.api.objects if k[3] == "sgx-quote-helper"]
+    code, out, _ = cluster.run("addon", "update", "--enable-sgxquotehelper", "--wait")
+    assert code == 0
+    assert cluster.api.get(*HELPER)["status"]["numberAvailable"] == 2
+
+
+def test_what_is_not_named_stays(cluster, tmp_path):
+    file = tmp_path / "cc.yaml"
+    spec = {"quoteHelper": {"workers": 3}, "images": {"default": "i"}}
+    head = {"apiVersion": RESOURCE[0], "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}
+    file.write_text(yaml.safe_dump(head | {"spec": spec}))
+    assert cluster.run("addon", "enable", "-f", str(file))[0] == 0
+    assert cluster.run("addon", "update", "--image", "j")[0] == 0
+    stored = cluster.api.get(*RESOURCE)["spec"]
+    assert (stored["quoteHelper"]["workers"], stored["images"]["default"]) == (3, "j")
+
+
+def test_disable_leaves_what_was_there_before(cluster):
+    before = set(cluster.api.objects)
+    cluster.run(*ENABLE)
+    code, _, err = cluster.run("addon", "disable", "--wait")
+    assert code == 0
+    assert set(cluster.api.objects) == before
+    assert (
+        "What Kubernetes keeps: 2 node(s) go on listing the resources, with 0 of each, until they are made anew; and "
+        "on their disks /var/lib/confcom, /run/confcom and /var/run/aesmd." in err
+    )
+    code, out, err = cluster.run("addon", "disable")
+    assert (code, out) == (0, "")
+    assert err == "The add-on is not enabled in this cluster; there is nothing to remove.\n"
+    assert cluster.run(*ENABLE, "--wait")[0] == 0
+
+
+def test_disable_keeps_a_namespace_that_others_use(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.create("v1", "configmaps", {"metadata": {"name": "theirs", "namespace": "confcom-system"}})
+    code, out, _ = cluster.run("addon", "disable", "--wait")
+    assert code == 0
+    assert "Namespace confcom-system kept (holds ConfigMap confcom-system/theirs)" in out
+    assert cluster.api.get("v1", "configmaps", "confcom-system", "theirs")
+    assert cluster.kinds() == {"configmaps"}
+
+
+def test_a_namespace_of_others_is_neither_changed_nor_removed(cluster):
+    cluster.api.create("v1", "namespaces", {"metadata": {"name": "confcom-system", "labels": {"team": "x"}}})
+    assert cluster.run(*ENABLE)[0] == 0
+    assert cluster.api.get("v1", "namespaces", "", "confcom-system")["metadata"]["labels"] == {"team": "x"}
+    assert cluster.run("addon", "disable", "--wait")[0] == 0
+    assert cluster.api.get("v1", "namespaces", "", "confcom-system")
+
+
+# --- drift -------------------------------------------------------------------------------------------------------------
+
+
+def test_drift_is_shown_and_enable_repairs_it(cluster):
+    cluster.run(*ENABLE)
+    assert cluster.run("addon", "show")[0] == 0
+    cluster.api.edit(*HELPER, lambda item: item["spec"].update(minReadySeconds=99))
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert (
+        "DaemonSet confcom-system/sgx-quote-helper: changed by hand: .spec.minReadySeconds: conflict with "
+        '"kubectl-edit" using apps/v1' in out
+    )
+    code, out, _ = cluster.run("addon", "enable")
+    assert code == 0
+    assert "DaemonSet confcom-system/sgx-quote-helper repaired (.spec.minReadySeconds: conflict with" in out
+    assert cluster.api.get(*HELPER)["spec"]["minReadySeconds"] == 5
+
+
+def test_a_deleted_object_is_shown_and_comes_back(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.delete(HELPER)
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert "DaemonSet confcom-system/sgx-quote-helper is missing; confcom addon enable makes it again" in out
+    cluster.run("addon", "enable")
+    assert cluster.api.get(*HELPER)
+
+
+def test_fields_that_others_added_are_shown(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.edit(*HELPER, lambda item: item["spec"]["template"]["spec"].update(hostPID=True))
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert "sgx-quote-helper: kubectl-edit has set fields of its own; replace it to be rid of them" in out
+
+
+def test_show_says_what_it_may_not_find_out(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.denied.add(("patch", "namespaces"))
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 0
+    assert "Whether anything was changed by hand is not known: you may not apply (docs/reference/rbac.md)." in out
+
+
+def test_show_as_json(cluster):
+    assert json.loads(cluster.run("addon", "show", "--output", "json")[1])["enabled"] is False
+    cluster.run(*SIMULATE)
+    code, out, _ = cluster.run("addon", "show", "--output", "json")
+    content = json.loads(out)
+    assert (code, content["enabled"], content["problems"]) == (0, True, [])
+    assert content["spec"]["simulation"] == {}
+    assert {row["part"] for row in content["compatibility"]} == {"Kubernetes", "Linux"}
+
+
+# --- waits -------------------------------------------------------------------------------------------------------------
+
+TOKEN = (
+    "0/3 nodes are available: 1 Insufficient confcom.io/sgx-quote-helper. no new claims to deallocate, preemption: x"
+)
+PORT = "0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. preemption: x"
+BLOCKS = {
+    "a token": (
+        {"unschedulable": TOKEN},
+        "node sgx-1: sgx-quote-helper: waits for a token of the device plugin, which gives one to each of two helpers",
+    ),
+    "a port": (
+        {"unschedulable": PORT},
+        "node sgx-1: sgx-quote-helper: waits for a port that the old pod holds, and will wait for ever",
+    ),
+    "an image": (
+        {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+        "node sgx-1: sgx-quote-helper: the image cannot be had (ImagePullBackOff: no such image)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_wait_and_show_name_what_holds_the_update(cluster, name):
+    block, sentence = BLOCKS[name]
+    cluster.run(*ENABLE)
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = block
+    code, _, err = cluster.run("addon", "update", "--image", "other:2", "--wait", "--timeout", "1")
+    assert code == 3
+    assert "the roll-out is not done after 1 s (sgx-quote-helper 1 of 2 nodes)" in err
+    assert sentence in err
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert sentence in out
+
+
+def test_an_old_pod_that_is_not_ready_is_named(cluster):
+    cluster.run(*ENABLE)
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = {"unschedulable": TOKEN}
+    cluster.run("addon", "update", "--image", "other:2")
+    old = next(p for p in cluster.api.all("v1", "pods") if p["metadata"]["name"] == "sgx-quote-helper-sgx-1-1")
+    old["status"]["conditions"][1] = {"type": "Ready", "status": "False", "message": "broken"}
+    _, out, _ = cluster.run("addon", "show")
+    assert "the old pod is not ready (broken), and an update counts it as one that is down" in out
+
+
+# --- refusals ----------------------------------------------------------------------------------------------------------
+
+
+def foreign(api, name="sgx-quote-helper", namespace="kube-system", labels=None, annotations=None):
+    labels = labels or {"app": name}
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations or {}}
+    spec = {"selector": {"matchLabels": {"app": name}}, "template": template, "updateStrategy": {}}
+    api.create("apps/v1", "daemonsets", {"metadata": metadata, "spec": spec})
+
+
+def offer(api):
+    def change(item):
+        item["status"]["allocatable"][EPC] = "16384"
+        item["metadata"]["annotations"] = {"foreign": "yes"}
+
+    api.edit("v1", "nodes", "", "sgx-1", change)
+
+
+def helm(api):
+    notes = {"meta.helm.sh/release-name": "cc", "meta.helm.sh/release-namespace": "ops"}
+    api.create("v1", "namespaces", {"metadata": {"name": "confcom-system"}})
+    foreign(api, "sgx-quote-helper", "confcom-system", LABEL, notes)
+
+
+def gitops(api):
+    api.create("v1", "namespaces", {"metadata": {"name": "confcom-system", "labels": LABEL}}, manager="argocd")
+
+
+def namesake(api):
+    api.create("v1", "namespaces", {"metadata": {"name": "confcom-system"}})
+    api.create("v1", "serviceaccounts", {"metadata": {"name": "sgx-device-plugin", "namespace": "confcom-system"}})
+
+
+def newer(api):
+    metadata = {"name": "confidentialcomputings.confcom.io", "annotations": {"confcom.io/version": "7.0.0"}}
+    names = {"kind": "ConfidentialComputing", "plural": "confidentialcomputings"}
+    version = {"schema": {"openAPIV3Schema": {"type": "object", "properties": {}}}}
+    spec = {"names": names, "scope": "Cluster", "versions": [version]}
+    api.create("apiextensions.k8s.io/v1", "customresourcedefinitions", {"metadata": metadata, "spec": spec})
+
+
+def old_kubernetes(api):
+    api.version = "v1.28.3"
+
+
+REFUSALS = {
+    "AKS's own add-on": (
+        foreign,
+        ENABLE,
+        1,
+        ("DaemonSet kube-system/sgx-quote-helper is not of this add-on; if this is AKS's own add-on, switch it off "
+        "first: az aks disable-addons --addons confcom"),
+    ),
+    "AKS's own add-on, by its later name": (
+        lambda api: foreign(api, "sgx-plugin"),
+        ENABLE,
+        1,
+        "DaemonSet kube-system/sgx-plugin is not of this add-on",
+    ),
+    "another device plugin": (
+        offer,
+        ENABLE,
+        1,
+        f"node sgx-1 offers {EPC} by a device plugin that is not of this add-on; remove that plugin first",
+    ),
+    "a Helm release": (
+        helm,
+        ENABLE,
+        1,
+        "the Helm release cc (namespace ops) owns this add-on; change its values instead: helm upgrade cc",
+    ),
+    "a Helm release, update": (
+        helm,
+        ("addon", "update", "--image", "j"),
+        1,
+        "the Helm release cc (namespace ops) owns",
+    ),
+    "a Helm release, disable": (helm, ("addon", "disable"), 1, "the Helm release cc (namespace ops) owns"),
+    "GitOps": (gitops, ENABLE, 1, "Namespace confcom-system was applied by argocd; change it where it comes from"),
+    "an object of the same name": (
+        namesake,
+        ENABLE,
+        1,
+        ("ServiceAccount confcom-system/sgx-device-plugin exists and is not of this add-on; remove it, or use another "
+        "namespace"),
+    ),
+    "a definition of a newer program": (
+        newer,
+        ENABLE,
+        1,
+        "the resource definition is of confcom 7.0.0, this program is",
+    ),
+    "an old Kubernetes": (old_kubernetes, ENABLE, 1, "Kubernetes v1.28.3 does not work with this version of confcom"),
+    "no image": (None, ("addon", "enable"), 2, "spec.images: no image is named for devicePlugin; give --image IMAGE"),
+    "no node": (
+        None,
+        (*ENABLE, "--node-selector", "pool=none"),
+        2,
+        "no node is selected: none is Linux on amd64 with pool=none; see kubectl get nodes --show-labels",
+    ),
+    "no size": (None, (*ENABLE, "--simulate-epc", "big"), 2, "--simulate-epc: 'big' is not a size"),
+    "no selector": (None, (*ENABLE, "--node-selector", "pool"), 2, "--node-selector pool: 'pool' is no label"),
+    "no such file": (None, ("addon", "enable", "-f", "/no/file"), 2, "file /no/file: No such file or directory"),
+    "nothing to update": (
+        None,
+        ("addon", "update", "--image", "j"),
+        1,
+        "the add-on is not enabled in this cluster; use confcom addon enable",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusal_is_one_sentence_and_nothing_is_written(cluster, name):
+    prepare, arguments, wanted, sentence = REFUSALS[name]
+    if prepare:
+        prepare(cluster.api)
+    before = cluster.snapshot()
+    code, out, err = cluster.run(*arguments)
+    assert (code, out) == (wanted, "")
+    lines = err.splitlines()
+    assert lines[-1].startswith(f"confcom: {sentence}"), err
+    assert len(lines) <= 2
+    assert cluster.snapshot() == before
+    assert cluster.writes() == []
+
+
+def test_numbers_of_a_plugin_that_has_just_ended_are_waited_for(cluster, monkeypatch):
+    monkeypatch.setattr(switch, "FORGET_SECONDS", 30)
+    offer(cluster.api)
+    list_nodes, calls = cluster.api.list, []
+
+    def later(version, plural, namespace, query):
+        if plural == "nodes":
+            calls.append(1)
+            if len(calls) == 3:
+                cluster.api.objects["v1", "nodes", "", "sgx-1"].item["status"]["allocatable"][EPC] = "0"
+        return list_nodes(version, plural, namespace, query)
+
+    cluster.api.list = later
+    code, _, err = cluster.run(*ENABLE)
+    assert code == 0, err
+    assert "a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs" in err
+
+
+def test_definition_that_cannot_be_renewed_is_named(cluster):
+    """Somebody who may not write definitions, on a cluster whose definition lacks a field."""
+    cluster.run(*ENABLE)
+    key = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "confidentialcomputings.confcom.io")
+    schema = cluster.api.objects[key].item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["quoteHelper"]
+    real = cluster.api.apply
+
+    def apply(target, wanted, *arguments, **options):
+        if target == key:
+            return cluster.api.view(key[0], cluster.api.objects[key]), False
+        return real(target, wanted, *arguments, **options)
+
+    cluster.api.apply = apply
+    code, _, err = cluster.run("addon", "update", "--disable-sgxquotehelper")
+    assert code == 1
+    assert (
+        "confcom: the resource definition in the cluster is older than this program and lacks spec.quoteHelper" in err
+    )
+
+
+def test_a_chart_that_brought_an_older_definition_is_no_hindrance(cluster):
+    newer(cluster.api)
+    key = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "confidentialcomputings.confcom.io")
+    cluster.api.objects[key].item["metadata"]["annotations"]["confcom.io/version"] = "0.0.1"
+    assert cluster.run(*ENABLE)[0] == 0
+    assert cluster.api.get(*key)["metadata"]["annotations"]["confcom.io/version"] != "0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("denied", "sentence"),
+    [
+        (("list", "nodes"), 'confcom: nodes "" is forbidden: User "tester" cannot list resource "nodes"'),
+        (("patch", "daemonsets"), 'confcom: daemonsets "sgx-device-plugin" is forbidden'),
+    ],
+)
+def test_missing_rights_are_the_clusters_own_sentence(cluster, denied, sentence):
+    cluster.api.denied.add(denied)
+    code, _, err = cluster.run(*ENABLE)
+    assert code == 3
+    assert err.splitlines()[-1].startswith(sentence)
+
+
+def test_a_cluster_that_cannot_be_reached(tmp_path, capsys):
+    running = Running(APIServer(), tmp_path)
+    running._http.server_close()
+    assert main(["addon", "show", "--kubeconfig", str(running.kubeconfig)]) == 3
+    assert (
+        capsys.readouterr().err
+        == f"confcom: cluster {running.url}: cannot be reached: [Errno 111] Connection refused\n"
+    )
+
+
+# --- status ------------------------------------------------------------------------------------------------------------
+
+CONDITION = {"type": "Verified", "status": True, "reason": "Verified", "message": "m", "since": "s"}
+
+
+def daemons_answer(cluster, *, generation=1, **helper):
+    for node in ("sgx-1", "sgx-2"):
+        plugin = status_of(
+            "sgx-device-plugin",
+            ready=True,
+            problem=None,
+            generation=generation,
+            epc_mib=8284,
+            reserved_mib=92,
+            simulated=False,
+        )
+        cluster.api.pod_answers[f"sgx-device-plugin-{node}-{generation}", 9410, "/status"] = plugin
+        values = {
+            "ready": True,
+            "problem": None,
+            "role": "serving",
+            "workers": [{}],
+            "last_check": "2026-11-25T10:00:00Z",
+            "condition": CONDITION,
+            "simulated": False,
+            "generation": generation,
+        }
+        body = status_of("sgx-quote-helper", **(values | helper))
+        cluster.api.pod_answers[f"sgx-quote-helper-{node}-{generation}", 9411, "/status"] = body
+
+
+def test_status_without_the_add_on(cluster):
+    assert cluster.run("status") == (
+        1,
+        "The add-on is not enabled in this cluster; see confcom addon enable --help.\n",
+        "",
+    )
+
+
+def test_status_of_a_cluster_where_all_is_well(cluster):
+    cluster.run(*ENABLE)
+    daemons_answer(cluster)
+    limits = {"limits": {EPC: "100", "confcom.io/sgx-quote": "1"}}
+    app = {"nodeName": "sgx-1", "containers": [{"name": "c", "resources": limits}] * 2}
+    status = {"phase": "Running"}
+    cluster.api.create(
+        "v1", "pods", {"metadata": {"name": "app", "namespace": "default"}, "spec": app, "status": status}
+    )
+    code, out, err = cluster.run("status", "--output", "json")
+    assert (code, err) == (0, "")
+    first, second = json.loads(out)["nodes"]
+    assert (first["name"], first["epc"], first["allocatable"], first["allocated"], first["free"]) == (
+        "sgx-1", 8284, 8192, 200, 7992,
+    )  # fmt: skip
+    assert (first["role"], first["verdict"], first["out_of_process"], first["saved"]) == ("serving", "verified", 2, 4)
+    assert (second["name"], second["saved"], second["well"]) == ("sgx-2", 0, True)
+    code, out, _ = cluster.run("status")
+    assert code == 0
+    assert "sgx-1" in out
+    assert "plain" not in out
+
+
+def test_status_names_the_helpers_own_problem(cluster):
+    cluster.run(*ENABLE)
+    daemons_answer(cluster, ready=False, problem="the QE cannot be loaded")
+    code, _, err = cluster.run("status")
+    assert code == 1
+    assert "sgx-1: sgx-quote-helper: the QE cannot be loaded" in err
+
+
+def test_status_says_where_the_proxy_is_refused(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.denied.add(("get", "pods/proxy"))
+    code, out, err = cluster.run("status")
+    assert code == 0
+    assert "ready" in out
+    assert "sgx-1: sgx-quote-helper: more is not known: you may not use pods/proxy (docs/reference/rbac.md)" in err
+
+
+def test_status_says_that_simulation_proves_nothing(cluster):
+    cluster.run(*SIMULATE)
+    daemons_answer(cluster)
+    body = status_of("sgx-device-plugin", ready=True, generation=1, epc_mib=8192, reserved_mib=0, simulated=True)
+    cluster.api.pod_answers["sgx-device-plugin-sgx-1-1", 9410, "/status"] = body
+    assert "Simulated SGX: for trials and tests, never for trust." in cluster.run("status")[2]
+
+
+def test_with_host_network_each_pod_is_found_by_its_generation(cluster):
+    """Two helpers of a node share its address: port 9411 may be the other one's."""
+    cluster.run(*ENABLE)
+    daemons_answer(cluster)
+    pod = "sgx-quote-helper-sgx-1-1"
+    mine = cluster.api.pod_answers[pod, 9411, "/status"]
+    cluster.api.pod_answers[pod, 9412, "/status"] = mine
+    cluster.api.pod_answers[pod, 9411, "/status"] = mine.replace(b'"generation": 1', b'"generation": 9').replace(
+        b'"serving"', b'"standby"'
+    )
+    nodes = json.loads(cluster.run("status", "--output", "json")[1])["nodes"]
+    assert nodes[0]["role"] == "serving"
+
+
+# --- render ------------------------------------------------------------------------------------------------------------
+
+
+def test_render_asks_no_cluster_and_prints_what_enable_applies(cluster, tmp_path):
+    program = [sys.executable, "-m", "confcom.cli", "addon", "render", "--image", "i", "--simulate-epc", "8GiB"]
+    environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), "KUBECONFIG": "/no/such"}
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    cluster.run("addon", "enable", "--image", "i", "--simulate-epc", "8GiB")
+    for item in yaml.safe_load_all(done.stdout):
+        plural = {"NetworkPolicy": "networkpolicies"}.get(item["kind"], item["kind"].lower() + "s")
+        live = cluster.api.get(
+            item["apiVersion"], plural, item["metadata"].get("namespace", ""), item["metadata"]["name"]
+        )
+        assert live["metadata"]["labels"] == item["metadata"]["labels"]
+
+
+def test_render_reads_standard_input_and_prints_the_definition(capsys, monkeypatch):
+    assert main(["addon", "render", "--definition"]) == 0
+    (item,) = yaml.safe_load_all(capsys.readouterr().out)
+    assert item["kind"] == "CustomResourceDefinition"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "confcom: file {}: is not YAML: "),
+        ("", "confcom: file {}: holds no object; write a ConfidentialComputing (confcom.io/v1alpha1)"),
+        ("kind: Pod\napiVersion: v1", "confcom: file {}: holds a Pod (v1); wanted is a ConfidentialComputing"),
+    ],
+)
+def test_render_refuses_bad_files(content, sentence, tmp_path, capsys):
+    file = tmp_path / "x.yaml"
+    file.write_text(content)
+    assert main(["addon", "render", "-f", str(file)]) == 2
+    assert capsys.readouterr().err.startswith(sentence.format(file))

@@ -1,0 +1,273 @@
+"""The API client over real HTTP: pages, conflicts, what is not JSON, and what never answers."""
+
+import socket
+import threading
+
+import pytest
+from api_server import APIServer, Running, kubeconfig
+
+from confcom.errors import InputError, KubeAPIError
+from confcom.kube import api as kube_api
+from confcom.kube import kinds
+from confcom.kube.api import KubeAPI
+from confcom.kube.config import find_config
+from confcom.kube.kinds import Kind
+
+CONFIG = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "c", "namespace": "default"},
+    "data": {"a": "1"},
+}
+
+
+@pytest.fixture
+def server(tmp_path):
+    with Running(APIServer(), tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def kube(server):
+    with KubeAPI(find_config(None, server.kubeconfig, {}), field_manager="me") as client:
+        yield client
+
+
+PATHS = [
+    (kinds.NODE, "", "", "/api/v1/nodes"),
+    (kinds.NODE, "a", "ignored", "/api/v1/nodes/a"),
+    (kinds.POD, "", "", "/api/v1/pods"),
+    (kinds.POD, "", "ns", "/api/v1/namespaces/ns/pods"),
+    (kinds.DAEMON_SET, "d", "ns", "/apis/apps/v1/namespaces/ns/daemonsets/d"),
+    (Kind(api_version="a.b/v1", kind="X", plural="xs", namespaced=False), "x", "", "/apis/a.b/v1/xs/x"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "namespace", "path"), PATHS)
+def test_paths(kind, name, namespace, path):
+    assert kind.path(name, namespace) == path
+
+
+def test_version(kube):
+    assert kube.version() == "v1.36.2"
+
+
+def test_what_is_not_there_is_none(kube):
+    assert kube.get(kinds.POD, "p", "default") is None
+    assert kube.get(Kind(api_version="x.y/v1", kind="X", plural="xs"), "p", "default") is None
+    assert kube.list(Kind(api_version="x.y/v1", kind="X", plural="xs")) == []
+    assert kube.delete(kinds.CONFIG_MAP, "c", "default") is False
+
+
+def test_apply_get_delete(kube):
+    assert kube.apply(kinds.CONFIG_MAP, CONFIG).created
+    assert not kube.apply(kinds.CONFIG_MAP, CONFIG).created
+    assert kube.get(kinds.CONFIG_MAP, "c", "default")["data"] == {"a": "1"}
+    assert kube.delete(kinds.CONFIG_MAP, "c", "default") is True
+
+
+def test_dry_run_writes_nothing(kube):
+    kube.apply(kinds.CONFIG_MAP, CONFIG, dry_run=True)
+    assert kube.get(kinds.CONFIG_MAP, "c", "default") is None
+
+
+def test_lists_come_in_pages_with_their_kind(server, kube, monkeypatch):
+    monkeypatch.setattr(kube_api, "PAGE_ITEMS", 3)
+    for number in range(8):
+        labels = {"odd": str(number % 2)}
+        server.api.create(
+            "v1", "configmaps", {"metadata": {"name": f"c{number}", "namespace": "default", "labels": labels}}
+        )
+    found = kube.list(kinds.CONFIG_MAP)
+    assert [item["metadata"]["name"] for item in found] == [f"c{number}" for number in range(8)]
+    assert {(item["kind"], item["apiVersion"]) for item in found} == {("ConfigMap", "v1")}
+    assert len(kube.list(kinds.CONFIG_MAP, labels="odd=1")) == 4
+    assert len(kube.list(kinds.CONFIG_MAP, "kube-system")) == 0
+    assert len(kube.list(kinds.CONFIG_MAP, fields="metadata.name=c3")) == 1
+
+
+def test_conflict_has_its_causes(server, kube):
+    kube.apply(kinds.CONFIG_MAP, CONFIG)
+    server.api.edit("v1", "configmaps", "default", "c", lambda item: item["data"].update(a="2"))
+    with pytest.raises(KubeAPIError) as error:
+        kube.apply(kinds.CONFIG_MAP, CONFIG)
+    assert (error.value.status, error.value.reason) == (409, "Conflict")
+    assert error.value.causes == ('.data.a: conflict with "kubectl-edit" using v1',)
+    assert kube.apply(kinds.CONFIG_MAP, CONFIG, force=True).object["data"] == {"a": "1"}
+
+
+def test_forbidden_is_the_servers_own_sentence(server, kube):
+    server.api.denied.add(("list", "nodes"))
+    with pytest.raises(KubeAPIError, match='nodes "" is forbidden: User "tester" cannot list') as error:
+        kube.list(kinds.NODE)
+    assert error.value.status == 403
+    assert error.value.exit_code == 3
+
+
+def test_pod_proxy(server, kube):
+    server.api.create("v1", "pods", {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": []}})
+    server.api.pod_answers["p", 9411, "/status"] = b"{}"
+    assert kube.ask_pod("default", "p", 9411, "/status") == b"{}"
+    with pytest.raises(KubeAPIError, match="connection refused"):
+        kube.ask_pod("default", "p", 9412, "/status")
+
+
+def test_pod_that_says_too_much(server, kube):
+    server.api.create("v1", "pods", {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": []}})
+    server.api.pod_answers["p", 9411, "/status"] = b" " * (kube_api.MAX_PROXIED_BYTES + 1)
+    with pytest.raises(KubeAPIError, match="pod p: /status: over 1 MiB"):
+        kube.ask_pod("default", "p", 9411, "/status")
+
+
+def client_of(url, tmp_path):
+    import yaml
+
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(kubeconfig(url)))
+    return KubeAPI(find_config(None, file, {}), field_manager="me")
+
+
+def test_nobody_listens(tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError) as error:
+            kube.version()
+    assert str(error.value) == f"cluster {url}: cannot be reached: [Errno 111] Connection refused"
+
+
+def test_silence_ends_at_the_deadline(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError, match=r"no answer within 0\.2 s"):
+            kube._send("GET", "/version", timeout=0.2)
+
+
+ODD = {
+    "a page of a proxy": ("502 Bad Gateway", b"<html>nope</html>", "<html>nope</html>"),
+    "no body": ("503 Service Unavailable", b"", "Service Unavailable"),
+    "a list": ("500 x", b"[]", "[]"),
+    "not accepted": (
+        "401 Unauthorized",
+        b'{"message": "Unauthorized"}',
+        "the credentials of this kubeconfig are not accepted (Unauthorized)",
+    ),
+    "no JSON": ("200 OK", b"hello", "the answer is not JSON"),
+    "JSON of another shape": ("200 OK", b"[1]", "the answer is not an object"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_answers_are_one_sentence(name, tmp_path):
+    status, body, sentence = ODD[name]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with listener.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError) as error:
+            kube.version()
+        thread.join(5)
+    assert sentence in str(error.value)
+
+
+# --- kubeconfig -------------------------------------------------------------------------------------------------------
+
+
+def write(path, content):
+    path.write_text(content)
+    return path
+
+
+CONTEXTS = """
+apiVersion: v1
+kind: Config
+current-context: one
+clusters: [{name: c, cluster: {server: "https://one"}}, {name: d, cluster: {server: "https://two"}}]
+contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: d}}]
+users: [{name: u, user: {token: t}}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+def test_config_is_found_as_kubectl_finds_it(tmp_path, home):
+    file = write(tmp_path / "a", CONTEXTS)
+    assert find_config(None, file, {}).cluster.server == "https://one"
+    assert find_config("two", file, {}).cluster.server == "https://two"
+    assert find_config(None, None, {"KUBECONFIG": f"{tmp_path}/none:{file}"}).context_name == "one"
+    (home / ".kube").mkdir()
+    write(home / ".kube/config", CONTEXTS.replace("https://one", "https://home"))
+    assert find_config(None, None, {}).cluster.server == "https://home"
+
+
+def test_the_first_file_that_knows_the_context_counts(tmp_path):
+    other = write(tmp_path / "b", CONTEXTS.replace("two", "three"))
+    first = write(tmp_path / "a", CONTEXTS)
+    assert find_config("three", None, {"KUBECONFIG": f"{first}:{other}"}).cluster.server == "https://three"
+
+
+def test_a_context_without_a_user_is_one_without_credentials(tmp_path):
+    assert find_config("two", write(tmp_path / "a", CONTEXTS), {}).user is not None
+
+
+BAD = {
+    "no such context": (CONTEXTS, "three", "kubeconfig {file}: Context 'three' not found; give --context NAME"),
+    "no current context": (
+        CONTEXTS.replace("current-context: one", ""),
+        None,
+        "kubeconfig {file}: No current context set and no default provided; give --context NAME",
+    ),
+    "not YAML": ("{", None, "kubeconfig {file}: is no kubeconfig: ParserError"),
+    "a list": ("[]", None, "kubeconfig {file}: is no kubeconfig: AttributeError"),
+    "no clusters": ("a: b", None, "kubeconfig {file}: is no kubeconfig: KeyError at 'clusters'"),
+    "empty": ("", None, "kubeconfig {file}: is no kubeconfig: AttributeError"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_config_refuses_and_names_the_file(name, tmp_path):
+    content, context, sentence = BAD[name]
+    file = write(tmp_path / "a", content)
+    with pytest.raises(InputError) as error:
+        find_config(context, file, {})
+    assert str(error.value).startswith(sentence.format(file=file))
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig_file", "context", "environment", "sentence"),
+    [
+        ("none", None, {}, "--kubeconfig {}/none: there is no such file"),
+        (None, None, {"KUBECONFIG": "/no/such"}, "KUBECONFIG=/no/such: there is no such file"),
+        (None, None, {}, "no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG"),
+        (None, "x", {}, "--context x: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG"),
+        (
+            None,
+            None,
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+            "no cluster: no kubeconfig, and the pod's service account cannot be read",
+        ),
+    ],
+)
+def test_no_config_is_one_sentence(kubeconfig_file, context, environment, sentence, tmp_path):
+    file = tmp_path / kubeconfig_file if kubeconfig_file else None
+    with pytest.raises(InputError) as error:
+        find_config(context, file, environment)
+    assert str(error.value).startswith(sentence.format(tmp_path))
+
+
+def test_certificates_that_cannot_be_read(tmp_path):
+    file = write(tmp_path / "a", CONTEXTS.replace('"https://one"}', '"https://one", certificate-authority: /no/ca}'))
+    with pytest.raises(InputError, match="kubeconfig: context one: "):
+        KubeAPI(find_config(None, file, {}), field_manager="me")
