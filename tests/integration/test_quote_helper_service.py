@@ -168,6 +168,21 @@ class TestOneTransaction:
             sock.shutdown(socket.SHUT_WR)
             assert len(quote_of(read_all(sock)[4:])) == platform.quote_size
 
+    @pytest.mark.parametrize("cut", [1, 4, 9])
+    @pytest.mark.parametrize("pieces", [1, 2])
+    def test_half_closed_client_whose_frame_is_not_whole_is_closed_at_once(self, path, cut, pieces):
+        data = frame(NUM)[:cut]
+        start = time.monotonic()
+        with connect(path) as sock:
+            if pieces == 2:
+                sock.sendall(data[: cut // 2])
+                assert ask(path, NUM) == NUM_OK
+                data = data[cut // 2 :]
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            assert read_all(sock) == b""
+        assert time.monotonic() - start < 2
+
     @pytest.mark.parametrize(
         "data",
         [

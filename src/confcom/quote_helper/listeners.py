@@ -230,6 +230,9 @@ class Listeners:
     def _event(self, client: Client, events: int) -> None:
         if client.frame is not None:
             self._read(client)
+            if events & select.EPOLLRDHUP and client.frame is not None and not client.gone:
+                # The end of its requests came with the last piece: the rest will never come.
+                self._read(client)
         # Both directions are closed: nobody reads the answer. A half-close is not HUP.
         if events & select.EPOLLHUP and not client.gone:
             self.counts["left"] += 1
