@@ -77,6 +77,10 @@ def _document(code: Code) -> dict[str, Any]:
     }
 
 
+# The longest link of the table, and what stands before it on its line.
+PIPED_WIDTH = 120
+
+
 def _show(code: Code) -> None:
     title = Text(code.label, style="bold")
     if code.name != code.label:
@@ -94,7 +98,8 @@ def _show(code: Code) -> None:
     for position, (relation, others) in enumerate(_grouped(code).items()):
         body.add_row("" if position else "  see also", Text(f"{relation}: {', '.join(others)}"))
     data.print(title, soft_wrap=False)
-    data.print(body, soft_wrap=False)
+    # What is piped is read by a program or pasted: a link must not be broken there.
+    data.print(body, soft_wrap=False, width=None if data.is_terminal else PIPED_WIDTH)
     data.print()
 
 
