@@ -103,6 +103,11 @@ class Client:
         """Whether the connection is closed, by either side."""
         return self.fd < 0
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether its request is not whole yet."""
+        return self.frame is not None and self.fd >= 0
+
     def finish(self, code: int, payload: bytes) -> None:
         """Takes a worker's answer."""
         if not self.gone and self.on_answer is not None:
@@ -228,9 +233,9 @@ class Listeners:
         self._arrived.clear()
 
     def _event(self, client: Client, events: int) -> None:
-        if client.frame is not None:
+        if client.is_reading:
             self._read(client)
-            if events & select.EPOLLRDHUP and client.frame is not None and not client.gone:
+            if events & select.EPOLLRDHUP and client.is_reading:
                 # The end of its requests came with the last piece: the rest will never come.
                 self._read(client)
         # Both directions are closed: nobody reads the answer. A half-close is not HUP.
