@@ -23,6 +23,7 @@ MORE = {
     "azure, by name": {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"url": "https://p/"}},
     "intel, by name": {"images": {"default": "i"}, "quoteProvider": "intel"},
     "a PCCS with a token": {"images": {"default": "i"}, "pccs": {"configSecret": "s", "caConfigMap": "c"}},
+    "a PCCS over plain HTTP": {"images": {"default": "i"}, "pccs": {"url": "http://pccs:8081/"}},
     "another size of simulation": {"images": {"default": "i"}, "simulation": {"epc": "28 MiB"}},
     "a selector and a simulation": {"images": {"default": "i"}, "simulation": {}, "nodes": {"selector": {"a": "b"}}},
     "a toleration with a value": {

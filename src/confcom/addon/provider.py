@@ -21,7 +21,7 @@ QCNL_FILE: Final = "sgx_default_qcnl.conf"
 CONFIG_MAP: Final = names.QUOTE_HELPER
 # Both providers keep certificates in memory and on disk, and find their folder by this variable.
 CACHE_FOLDER: Final = "/var/cache/confcom"
-CACHE_LIMIT: Final = "16Mi"
+CACHE_LIMIT: Final = "64Mi"
 # libcurl of the image reads its roots here, and has no variable for another place.
 ROOTS_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 # Intel's client tries six times ten seconds by default, longer than any AESM client waits.
@@ -59,11 +59,27 @@ def settle_provider(spec: Spec, node_provider_ids: list[str]) -> Spec:
     return msgspec.structs.replace(spec, quote_provider="azure" if azure else "intel")
 
 
+def _collateral(spec: Spec) -> str:
+    """Where the helper's self-check looks; without a source it says so in its condition, and stays ready."""
+    if spec.pccs.url.startswith("https://"):
+        return spec.pccs.url
+    # Collateral is not taken over plain HTTP, and a whole configuration in a Secret is not read by us.
+    if has_pccs(spec):
+        return "none"
+    return "thim" if provider_of(spec) == "azure" else "intel"
+
+
 def provider_parts(spec: Spec) -> ProviderParts:
     """The parts for hardware; a simulated platform has its certificates with it."""
     if spec.simulation is not None:
         return ProviderParts()
-    arguments = (f"--quote-provider-library={LIBRARIES[provider_of(spec)]}",)
+    arguments = (
+        f"--quote-provider-library={LIBRARIES[provider_of(spec)]}",
+        f"--collateral={_collateral(spec)}",
+        f"--collateral-cache={CACHE_FOLDER}/collateral",
+        *((f"--collateral-ca={ROOTS_FILE}",) if spec.pccs.ca_config_map else ()),
+        *((f"--collateral-proxy={spec.pccs.proxy}",) if spec.pccs.proxy else ()),
+    )
     environment: list[dict[str, Any]] = [{"name": "AZDCAP_CACHE", "value": CACHE_FOLDER}]
     mounts: list[dict[str, Any]] = [{"name": "cache", "mountPath": CACHE_FOLDER}]
     volumes: list[dict[str, Any]] = [{"name": "cache", "emptyDir": {"sizeLimit": CACHE_LIMIT}}]

@@ -9,6 +9,7 @@ import typer
 
 from confcom.cli import simulate_pccs
 from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, write_output
+from confcom.cli.simulate_fetch import fetch
 from confcom.codes import TCBStatus
 from confcom.errors import InputError, SGXFormatError
 from confcom.sgx.report import FLAG_DEBUG, FLAG_INITTED, FLAG_MODE64BIT, Attributes, TargetInfo
@@ -104,7 +105,12 @@ def report(
 @app.command()
 def collateral(
     *,
-    folder: Annotated[Path, typer.Option("--simulated-platform", metavar="DIR", help="The machine's folder.")],
+    folder: Annotated[
+        Path | None, typer.Option("--simulated-platform", metavar="DIR", help="The machine's folder.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--from", metavar="URL", help="Its quote helper instead, http://HOST:PORT.")
+    ] = None,
     output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the JSON goes.")],
     root: Annotated[
         str | None, typer.Option("--root", metavar="FILE|-", help="Where the root certificate goes, PEM.")
@@ -113,10 +119,19 @@ def collateral(
     """Write the CRLs, TCB info and QE identity of a simulated machine, signed now, in dcap-qvl's JSON."""
     if root == output_file == "-":
         raise InputError("--root -: standard output takes the collateral already; name a file")
-    machine = SimulatedPlatform.load(folder)
-    write_output(output_file, json.dumps(machine.collateral(datetime.now(UTC))).encode() + b"\n", "collateral")
+    root_pem, content = _endorsements(folder, url)
+    write_output(output_file, content, "collateral")
     if root is not None:
-        write_output(root, machine.root_pem, "root certificate")
+        write_output(root, root_pem, "root certificate")
+
+
+def _endorsements(folder: Path | None, url: str | None) -> tuple[bytes, bytes]:
+    if url is not None and folder is None:
+        return fetch(url)
+    if folder is None or url is not None:
+        raise InputError("give one of '--simulated-platform' DIR and '--from' URL")
+    machine = SimulatedPlatform.load(folder)
+    return machine.root_pem, json.dumps(machine.collateral(datetime.now(UTC))).encode() + b"\n"
 
 
 def _target_info(path: str) -> TargetInfo:

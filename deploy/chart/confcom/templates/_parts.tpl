@@ -38,6 +38,18 @@ azure
 {{- end -}}
 {{- end }}
 
+{{- define "confcom.collateral" -}}
+{{- if hasPrefix "https://" .Values.pccs.url -}}
+{{ .Values.pccs.url }}
+{{- else if or .Values.pccs.url .Values.pccs.configSecret -}}
+none
+{{- else if eq (include "confcom.provider" .) "azure" -}}
+thim
+{{- else -}}
+intel
+{{- end -}}
+{{- end }}
+
 {{- define "confcom.security" -}}
 securityContext:
   runAsGroup: 0
