@@ -355,8 +355,10 @@ REFUSALS = {
         foreign,
         ENABLE,
         1,
-        ("DaemonSet kube-system/sgx-quote-helper is not of this add-on; if this is AKS's own add-on, switch it off "
-        "first: az aks disable-addons --addons confcom"),
+        (
+            "DaemonSet kube-system/sgx-quote-helper is not of this add-on; if this is AKS's own add-on, switch it off "
+            "first: az aks disable-addons --addons confcom"
+        ),
     ),
     "AKS's own add-on, by its later name": (
         lambda api: foreign(api, "sgx-plugin"),
@@ -388,8 +390,10 @@ REFUSALS = {
         namesake,
         ENABLE,
         1,
-        ("ServiceAccount confcom-system/sgx-device-plugin exists and is not of this add-on; remove it, or use another "
-        "namespace"),
+        (
+            "ServiceAccount confcom-system/sgx-device-plugin exists and is not of this add-on; remove it, or use another "
+            "namespace"
+        ),
     ),
     "a definition of a newer program": (
         newer,

@@ -89,7 +89,11 @@ def test_what_is_no_simulated_helper(name, other, tmp_path, capsys):
     ("flags", "code", "sentence"),
     [
         ([], 2, "give one of '--simulated-platform' DIR and '--from' URL"),
-        (["--from", "http://x", "--simulated-platform", "d"], 2, "give one of '--simulated-platform' DIR and '--from' URL"),
+        (
+            ["--from", "http://x", "--simulated-platform", "d"],
+            2,
+            "give one of '--simulated-platform' DIR and '--from' URL",
+        ),
         (["--from", "node:9411"], 2, "--from node:9411: is no URL of a quote helper; write http://HOST:PORT"),
         (["--from", "file:///etc/passwd"], 2, "--from file:///etc/passwd: is no URL of a quote helper"),
         (["--from", "http://127.0.0.1:1"], 3, "http://127.0.0.1:1/simulation/root.pem: cannot be reached: [Errno 111]"),
