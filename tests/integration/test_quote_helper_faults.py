@@ -198,7 +198,7 @@ def test_answers_that_need_no_qe_come_before_any_worker_is_ready(start_helper, s
     helper = HelperProcess(short_dir, wrong)
     try:
         helper.wait_for_line("serving")
-        helper.wait_for_line("no quoting")
+        helper.wait_until(lambda status: status["last_causes"])
         assert ask(helper.socket, NUM) == NUM_OK
         client = Client(helper.socket)
         assert len(client.get_supported_att_key_ids()) == 1

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -97,10 +98,11 @@ def _show(code: Code) -> None:
     body.add_row("  who acts", Text(code.who.value))
     for position, (relation, others) in enumerate(_grouped(code).items()):
         body.add_row("" if position else "  see also", Text(f"{relation}: {', '.join(others)}"))
-    data.print(title, soft_wrap=False)
     # What is piped is read by a program or pasted: a link must not be broken there.
-    data.print(body, soft_wrap=False, width=None if data.is_terminal else PIPED_WIDTH)
-    data.print()
+    console = data if data.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
+    console.print(title)
+    console.print(body, soft_wrap=False)
+    console.print()
 
 
 def _grouped(code: Code) -> dict[str, list[str]]:
