@@ -54,7 +54,12 @@ class ScriptedServer:
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
-            connection, _ = self._socket.accept()
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                # `stop` closes the socket, at times before this thread has come back to it.
+                assert self._stopped.is_set()
+                return
             if self._stopped.is_set():
                 connection.close()
                 return

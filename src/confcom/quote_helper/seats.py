@@ -82,7 +82,11 @@ class Seats:
                     "name; choose a shorter folder"
                 )
             try:
-                seat.path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+                seat.path.parent.mkdir(parents=True)
+                # Under any umask: clients of other users must reach the socket.
+                seat.path.parent.chmod(DIRECTORY_MODE)
+            except FileExistsError:
+                continue
             except OSError as error:
                 raise PlatformError(f"{seat.path.parent}: cannot be made: {error.strerror}") from error
 
