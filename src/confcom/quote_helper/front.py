@@ -61,6 +61,8 @@ class Front:
             on_failure=self._failed,
         )
         self.key: service.Key | None = None
+        # Since when no worker is ready that had been, by the monotonic clock.
+        self.workerless_since: float | None = None
         self.key_seen = asyncio.Event()
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.unparsable = 0
@@ -170,6 +172,7 @@ class Front:
     # --- the key ------------------------------------------------------------------------------------------------------
 
     def _key_changed(self, report: KeyReport | None) -> None:
+        self.workerless_since = None if report is not None else self.workerless_since or time.monotonic()
         if report is None:
             # The answers stay right while no worker lives, but what follows them (a quote) cannot be had.
             self.key = None

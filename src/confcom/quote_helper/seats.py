@@ -82,11 +82,7 @@ class Seats:
                     "name; choose a shorter folder"
                 )
             try:
-                seat.path.parent.mkdir(parents=True)
-                # Under any umask: clients of other users must reach the socket.
-                seat.path.parent.chmod(DIRECTORY_MODE)
-            except FileExistsError:
-                continue
+                _make_folder(seat.path.parent)
             except OSError as error:
                 raise PlatformError(f"{seat.path.parent}: cannot be made: {error.strerror}") from error
 
@@ -139,6 +135,8 @@ class Seats:
 
     def _take(self, seat: Seat) -> None:
         try:
+            # Somebody may have removed the folder since.
+            _make_folder(seat.path.parent)
             listener, inode = _bind(seat.path, lambda inode: self._record(seat, inode))
         except OSError as error:
             problem = f"{seat.path}: cannot be served: {error.strerror or error}"
@@ -172,6 +170,13 @@ class Seats:
         if origin in self._lingering:
             self._lingering.remove(origin)
             self._listeners.remove(origin)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a socket's folder, open to clients of other users under any umask; one that is there stays as it is."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(DIRECTORY_MODE)
 
 
 def _temporary(path: Path) -> Path:

@@ -25,6 +25,8 @@ CHECK_SECONDS = 300.0
 CHECK_AGAIN_SECONDS = 10.0
 # A ready helper stays ready for fewer failed checks than this in a row.
 PASSING_FAULTS = 3
+# A worker is replaced in well under a second; a helper without any for so long makes no quotes.
+WORKERLESS_SECONDS = 30.0
 # A certificate service that has not answered by now is away; its own deadlines and retries lie within.
 COLLATERAL_SECONDS = 90.0
 # A verdict is a page of JSON.
@@ -58,6 +60,9 @@ class SelfCheck:
         if self.outcome is None:
             cause, _ = max(self._front.last_causes.values(), key=lambda last: last[1], default=("", 0.0))
             return "the first quote of its own is not made yet" + (f": {cause}" if cause else "")
+        lost = self._front.workerless_since
+        if lost is not None and time.monotonic() - lost > WORKERLESS_SECONDS:
+            return f"no quoting worker could be started for {WORKERLESS_SECONDS:g} s; last_causes and the log say why"
         return self.outcome.quoting if not self._was_ready or self._failures >= PASSING_FAULTS else None
 
     async def run(self) -> None:
