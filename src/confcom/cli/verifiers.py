@@ -10,22 +10,10 @@ from confcom.collateral import FileSource, Source, UpdateChannel, Wanted
 from confcom.collateral.bundle import is_bundle
 from confcom.errors import InputError
 from confcom.quote import Allowance, Collateral, TrustRoot, Verifier
+from confcom.quote.collateral import NO_COLLATERAL
 
 # Each keeps the parsed collateral of one CPU family and CA, some 100 kB.
 MAX_VERIFIERS = 32
-
-# Of a quote that does not say what it needs nothing can be asked; its own steps are still judged.
-_NOTHING = Collateral(
-    pck_crl_issuer_chain=b"",
-    root_ca_crl=b"",
-    pck_crl=b"",
-    tcb_info_issuer_chain=b"",
-    tcb_info=b"",
-    tcb_info_signature=b"",
-    qe_identity_issuer_chain=b"",
-    qe_identity=b"",
-    qe_identity_signature=b"",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +53,8 @@ class Verifiers:
             wanted = Wanted.for_quote(quote, self._update)
         except InputError as error:
             note = f"no collateral could be asked for: {error}"
-            return Chosen(verifier=self._make(_NOTHING), notes=(note,))
+            # Of a quote that does not say what it needs nothing can be asked; its own steps are still judged.
+            return Chosen(verifier=self._make(NO_COLLATERAL), notes=(note,))
         found = self._made.pop(wanted, None) or self._obtain(wanted)
         while len(self._made) >= MAX_VERIFIERS:
             del self._made[next(iter(self._made))]

@@ -75,6 +75,20 @@ class Collateral:
         return msgspec.json.encode({name: _encode(name, value) for name, value in parts.items() if value is not None})
 
 
+# What a verification without any collateral takes: the quote's own steps are still judged.
+NO_COLLATERAL = Collateral(
+    pck_crl_issuer_chain=b"",
+    root_ca_crl=b"",
+    pck_crl=b"",
+    tcb_info_issuer_chain=b"",
+    tcb_info=b"",
+    tcb_info_signature=b"",
+    qe_identity_issuer_chain=b"",
+    qe_identity=b"",
+    qe_identity_signature=b"",
+)
+
+
 def _json_object(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_COLLATERAL_BYTES:
         raise CollateralFormatError("$", f"has {len(data)} bytes, at most {MAX_COLLATERAL_BYTES} are read")

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from confcom.errors import SGXFormatError
-from confcom.quote.collateral import Collateral
+from confcom.quote.collateral import NO_COLLATERAL
 from confcom.quote.result import Verification
 from confcom.quote.roots import TrustRoot, intel_root
 from confcom.quote.verification import Verifier
@@ -17,17 +17,6 @@ from confcom.quoting.outcome import CheckOutcome
 from confcom.sgx import Quote
 from confcom.sgx.quote import CERT_TYPE_NAMES, CERT_TYPE_PCK_CHAIN
 
-NO_COLLATERAL = Collateral(
-    pck_crl_issuer_chain=b"",
-    root_ca_crl=b"",
-    pck_crl=b"",
-    tcb_info_issuer_chain=b"",
-    tcb_info=b"",
-    tcb_info_signature=b"",
-    qe_identity_issuer_chain=b"",
-    qe_identity=b"",
-    qe_identity_signature=b"",
-)
 # Steps that judge the quote by itself: format, key binding, quote signature (docs/reference/verification.md).
 _OWN_STEPS = frozenset((1, 11, 12))
 # Steps that lead from the quote's certificates to the root: trusted root, PCK certificate chain.

@@ -107,7 +107,7 @@ def test_script_of_the_simulation_job_ends_with_a_verified_quote(start_helper, t
     job = objects(SAMPLES / "simulation-job.yaml")[1]
     (script,) = job["spec"]["template"]["spec"]["containers"][0]["args"]
     script = script.replace("http://sgx-quote-helper.confcom-system:9411", f"http://127.0.0.1:{helper.port}")
-    script = script.replace("quote get", f"quote get --socket {helper.socket}").replace("/work/", f"{tmp_path}/")
+    script = script.replace("quote get", f"quote get --socket {helper.socket}").replace("/evidence/", f"{tmp_path}/")
     script = re.sub(r"^ls -l .*\n", "", script)
     environment = os.environ | {"SGX_AESM_ADDR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
