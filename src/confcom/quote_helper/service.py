@@ -149,7 +149,7 @@ def refuse(request: m.Message, code: int) -> m.Response:
             return m.SGXGetExtendedEpidGroupIdResponse(error_code=code, x_group_id=0)
         case m.CheckUpdateStatusRequest():
             return m.CheckUpdateStatusResponse(error_code=code, status=0)
-    return _RESPONSES[request.NUMBER](error_code=code)  # type: ignore[call-arg]
+    return _RESPONSES[request.NUMBER](error_code=code)
 
 
 _RESPONSES = {response.NUMBER: response for response in m.RESPONSES}

@@ -1,14 +1,11 @@
 """The requests (package `aesm.message`, `Request`; linux-sgx `messages.proto`)."""
 
-from dataclasses import dataclass
-
 from confcom.aesm.messages.schema import BOOL, BYTES, U32, U64, Message, fields
 
 _TIMEOUT = (9, "timeout", U32)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InitQuoteRequest(Message):
+class InitQuoteRequest(Message, frozen=True, kw_only=True):
     """EPID: target info and group id."""
 
     NUMBER = 1
@@ -16,8 +13,7 @@ class InitQuoteRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetQuoteRequest(Message):
+class GetQuoteRequest(Message, frozen=True, kw_only=True):
     """EPID: a quote."""
 
     NUMBER = 2
@@ -41,8 +37,7 @@ class GetQuoteRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetLaunchTokenRequest(Message):
+class GetLaunchTokenRequest(Message, frozen=True, kw_only=True):
     """A launch token; not needed with flexible launch control. `mr_signer` holds the 384-byte RSA modulus."""
 
     NUMBER = 3
@@ -55,8 +50,7 @@ class GetLaunchTokenRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReportAttestationErrorRequest(Message):
+class ReportAttestationErrorRequest(Message, frozen=True, kw_only=True):
     """EPID: what the platform must update."""
 
     NUMBER = 4
@@ -72,8 +66,7 @@ class ReportAttestationErrorRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetWhiteListSizeRequest(Message):
+class GetWhiteListSizeRequest(Message, frozen=True, kw_only=True):
     """Launch control: the size of the white list."""
 
     NUMBER = 10
@@ -81,8 +74,7 @@ class GetWhiteListSizeRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetWhiteListRequest(Message):
+class GetWhiteListRequest(Message, frozen=True, kw_only=True):
     """Launch control: the white list."""
 
     NUMBER = 11
@@ -91,8 +83,7 @@ class GetWhiteListRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SGXGetExtendedEpidGroupIdRequest(Message):
+class SGXGetExtendedEpidGroupIdRequest(Message, frozen=True, kw_only=True):
     """EPID: the extended group id."""
 
     NUMBER = 12
@@ -100,8 +91,7 @@ class SGXGetExtendedEpidGroupIdRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SGXSwitchExtendedEpidGroupRequest(Message):
+class SGXSwitchExtendedEpidGroupRequest(Message, frozen=True, kw_only=True):
     """EPID: another extended group."""
 
     NUMBER = 13
@@ -110,8 +100,7 @@ class SGXSwitchExtendedEpidGroupRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SGXRegisterRequest(Message):
+class SGXRegisterRequest(Message, frozen=True, kw_only=True):
     """Launch control: a white list's certificate chain (`data_type` 0)."""
 
     NUMBER = 14
@@ -121,8 +110,7 @@ class SGXRegisterRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InitQuoteExRequest(Message):
+class InitQuoteExRequest(Message, frozen=True, kw_only=True):
     """The QE's target info and the size of the key's id (phase 1), or also the id itself (phase 2)."""
 
     NUMBER = 15
@@ -133,8 +121,7 @@ class InitQuoteExRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetQuoteSizeExRequest(Message):
+class GetQuoteSizeExRequest(Message, frozen=True, kw_only=True):
     """The size of a quote in bytes."""
 
     NUMBER = 16
@@ -143,8 +130,7 @@ class GetQuoteSizeExRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetQuoteExRequest(Message):
+class GetQuoteExRequest(Message, frozen=True, kw_only=True):
     """A quote of a 432-byte REPORT, in exactly `buf_size` bytes."""
 
     NUMBER = 17
@@ -162,8 +148,7 @@ class GetQuoteExRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CheckUpdateStatusRequest(Message):
+class CheckUpdateStatusRequest(Message, frozen=True, kw_only=True):
     """EPID: whether an update is needed."""
 
     NUMBER = 18
@@ -174,8 +159,7 @@ class CheckUpdateStatusRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SelectAttKeyIDRequest(Message):
+class SelectAttKeyIDRequest(Message, frozen=True, kw_only=True):
     """Which of the client's keys the server supports; the only message whose timeout is field 2."""
 
     NUMBER = 19
@@ -184,8 +168,7 @@ class SelectAttKeyIDRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetSupportedAttKeyIDNumRequest(Message):
+class GetSupportedAttKeyIDNumRequest(Message, frozen=True, kw_only=True):
     """How many keys the server supports."""
 
     NUMBER = 21
@@ -193,8 +176,7 @@ class GetSupportedAttKeyIDNumRequest(Message):
     timeout: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GetSupportedAttKeyIDsRequest(Message):
+class GetSupportedAttKeyIDsRequest(Message, frozen=True, kw_only=True):
     """The supported keys, in a buffer of exactly 256 bytes each."""
 
     NUMBER = 22

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Self, TypeVar
 
+import msgspec
+
 from confcom.aesm.wire import decode_fields, encode_tag, encode_varint
 
 # What a response that lacks its errorCode means: the field's proto2 default.
@@ -47,10 +49,9 @@ def fields(*rows: tuple[int, str, Kind] | tuple[int, str, Kind, bool]) -> tuple[
     return tuple(FieldType(*row) for row in rows)
 
 
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """Base of all sub-messages: `NUMBER` is the envelope's field, `FIELDS` the schema in order of number."""
 
-    __slots__ = ()
     NUMBER: ClassVar[int]
     FIELDS: ClassVar[tuple[FieldType, ...]]
     _BY_NUMBER: ClassVar[dict[int, FieldType]]
