@@ -15,7 +15,7 @@ from confcom.quote_helper import front as front_module
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import BACKLOG, ListeningSocket, Origin
 from confcom.quote_helper.ring import Ring
-from confcom.quoting import pool as pool_module
+from confcom.quoting import worker_process
 from confcom.quoting.backend import BackendSettings
 
 WAIT_SECONDS = 15.0
@@ -65,7 +65,7 @@ def front(short_dir, monkeypatch):
     def scripted(executable, _m, _module, *arguments, **keywords):
         return real(executable, scripted_worker.__file__, *arguments, **keywords)
 
-    monkeypatch.setattr(pool_module.asyncio, "create_subprocess_exec", scripted)
+    monkeypatch.setattr(worker_process.asyncio, "create_subprocess_exec", scripted)
 
     def run(scenario, *, workers=1, hang_seconds=6.0, wait=True):
         async def main():
@@ -110,6 +110,18 @@ def test_request_that_kills_workers_is_given_up_after_three_and_the_others_are_s
     front(scenario, workers=workers)
 
 
+def test_worker_that_ends_by_itself_is_logged_with_its_own_status(front, caplog):
+    async def scenario(running):
+        await running.ask(quote("die"))
+        await running.ready()
+        ends = [record.fields["ended"] for record in caplog.records if record.getMessage().startswith("worker ended")]
+        assert ends == ["status 1"] * 3
+        assert not [record for record in caplog.records if record.name == "asyncio"]
+
+    with caplog.at_level("WARNING"):
+        front(scenario)
+
+
 def test_two_that_kill_workers_do_not_take_the_rest_along(front):
     async def scenario(running):
         bodies = [quote() for _ in range(30)]
@@ -139,15 +151,26 @@ def test_nonsense_from_a_worker_costs_the_worker_and_no_other_request(front):
     front(scenario)
 
 
-def test_lost_enclave_is_told_and_its_worker_replaced(front):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_request_that_finds_its_enclave_lost_is_served_by_another_worker(front, workers):
     async def scenario(running):
-        first = running.front.pool.workers[0].process.pid
+        first = {worker.process.pid for worker in running.front.pool.workers}
+        answers = await running.ask_all(quote("lose"), *[quote() for _ in range(20)])
+        assert [error_code(answer) for answer in answers] == [0] * 21
+        assert running.front.last_causes[46][0] == "power event"
+        await running.ready(workers)
+        assert len(first & {worker.process.pid for worker in running.front.pool.workers}) == workers - 1
+        assert running.front.pool.killers == 0
+
+    front(scenario, workers=workers)
+
+
+def test_enclave_that_every_worker_loses_is_told_after_three(front):
+    async def scenario(running):
         assert error_code(await running.ask(quote("code46"))) == 46
-        await running.until(
-            lambda: running.front.pool.ready_workers and running.front.pool.workers[0].process.pid != first
-        )
+        assert running.operations()["QUOTE"] == 3
+        await running.ready()
         assert error_code(await running.ask(quote())) == 0
-        assert running.front.last_causes[46][0] == "told to"
 
     front(scenario)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from confcom.quoting.backend import KeyReport
-from confcom.quoting.hop import Message, Operation, decode
+from confcom.quoting.hop import Message, MessageDecoder, Operation
 
 QUOTE_SIZE = 4000
 TARGET_INFO = b"t" * 512
@@ -46,10 +46,9 @@ class ScriptedWorker:
         self.sock.sendall(Message(Operation.READY, 0, self.key()).encode())
 
     def serve(self):
-        buffer = bytearray()
+        decoder = MessageDecoder()
         while data := self.sock.recv(65536):
-            buffer += data
-            for request in decode(buffer):
+            for request in decoder.receive(data):
                 code, payload = self.answer(request)
                 self.sock.sendall(Message(request.operation, request.job, payload, code, 100).encode())
 
@@ -69,6 +68,9 @@ class ScriptedWorker:
             self.sock.sendall(b"\xff" * 64)
         elif command == "slow":
             time.sleep(0.2)
+        elif command == "lose" and not (self.folder / "lost").exists():
+            (self.folder / "lost").touch()
+            return 46, b"power event"
         elif command == "forget":
             self.certified = False
         elif command.startswith("code"):

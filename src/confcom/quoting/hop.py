@@ -5,9 +5,9 @@ microseconds u32) and the payload. Both ends are processes of one installation, 
 """
 
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
-from typing import NamedTuple
+
+import msgspec
 
 HEADER = struct.Struct("<IIHHI")
 # A quote with a platform CA's chain is under 5 KB, and the type-3 quotes are smaller.
@@ -29,7 +29,7 @@ class Operation(IntEnum):
     SIMULATION = 5
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message of either direction; `code` and `cost` (microseconds) mean something in answers only."""
 
     operation: int
@@ -43,24 +43,34 @@ class Message(NamedTuple):
         return HEADER.pack(len(self.payload), self.job, self.operation, self.code, self.cost) + self.payload
 
 
-def decode(buffer: bytearray) -> Iterator[Message]:
-    """Takes the whole messages off the front of `buffer`, and leaves a partial one there.
+class MessageDecoder:
+    """Takes messages out of a stream of pieces; what is there of the next one is kept."""
 
-    Raises:
-        ValueError: a payload beyond the bound; the other end is broken.
-    """
-    offset = 0
-    available = len(buffer)
-    while available - offset >= HEADER.size:
-        size, job, operation, code, cost = HEADER.unpack_from(buffer, offset)
-        if size > MAX_PAYLOAD_BYTES:
-            raise ValueError(f"a worker message claims {size} bytes, the limit is {MAX_PAYLOAD_BYTES}")
-        end = offset + HEADER.size + size
-        if end > available:
-            break
-        yield Message(operation, job, bytes(buffer[offset + HEADER.size : end]), code, cost)
-        offset = end
-    del buffer[:offset]
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def receive(self, piece: bytes) -> list[Message]:
+        """The messages that are whole with this piece.
+
+        Raises:
+            ValueError: a payload beyond the bound; the other end is broken.
+        """
+        data = self._rest + piece if self._rest else piece
+        found = []
+        start, available = HEADER.size, len(data)
+        while start <= available:
+            size, job, operation, code, cost = HEADER.unpack_from(data, start - HEADER.size)
+            if size > MAX_PAYLOAD_BYTES:
+                raise ValueError(f"a worker message claims {size} bytes, the limit is {MAX_PAYLOAD_BYTES}")
+            end = start + size
+            if end > available:
+                break
+            found.append(Message(operation, job, data[start:end], code, cost))
+            start = end + HEADER.size
+        self._rest = data[start - HEADER.size :]
+        return found
 
 
 _REPORT, _KEY_ID, _INFO = 432, 256, 960

@@ -5,13 +5,9 @@ be what killed it. It imports no cryptography and waits for nothing.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
-import os
 import signal
-import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,17 +17,12 @@ import msgspec
 
 from confcom.codes import AESM
 from confcom.quoting.backend import BackendSettings, KeyReport
-from confcom.quoting.hop import READ_BYTES, SOCKET_BUFFER_BYTES, Message, Operation, decode
+from confcom.quoting.hop import Message, Operation
+from confcom.quoting.worker_process import Job, OwnJob, WorkerProcess
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
 
-# A worker is given as many requests at once as fill about this time: more gains nothing at real costs, and a late
-# request of a quiet client waits for all of them (docs/explanation/quote-helper.md).
-DEPTH_SECONDS = 0.002
-MAX_DEPTH = 32
-# Weight of the newest answer in a worker's mean cost.
-COST_WEIGHT = 0.1
 # A request that was in a dying worker is tried this often in all.
 MAX_ATTEMPTS = 3
 # A worker must say READY within this time: enclaves are loaded, and a certificate service may be asked.
@@ -40,28 +31,10 @@ START_SECONDS = 60.0
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 WATCH_SECONDS = 0.25
-# The kernel ends a killed process within this time, but for one that is stuck in a driver.
-END_SECONDS = 5.0
+# A worker whose end of the socket is closed ends by itself within this time, and then its status tells why.
+LEAVE_SECONDS = 0.5
 # What the helper asks for itself (a check loads X.509 and verifies a quote) is answered within this time, or failed.
 ASK_SECONDS = 30.0
-
-# One buffer for all reads of the front's one thread: a fresh one of this size for each would cost more than the read.
-_RECEIVED = memoryview(bytearray(READ_BYTES))
-
-
-class Job(Protocol):
-    """A request for a worker."""
-
-    operation: Operation
-    payload: bytes
-    attempts: int
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody waits for the answer any more."""
-
-    def finish(self, code: int, payload: bytes) -> None:
-        """Takes the answer: an AESM code and what the worker said."""
 
 
 class Source(Protocol):
@@ -72,95 +45,6 @@ class Source(Protocol):
 
     def get(self) -> Job | None:
         """The next job whose client is still there."""
-
-
-class OwnJob:
-    """A job of the helper's own, which somebody awaits."""
-
-    def __init__(self, operation: Operation, payload: bytes) -> None:
-        self.operation = operation
-        self.payload = payload
-        self.attempts = 0
-        self.answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody awaits it any more."""
-        return self.answer.done()
-
-    def finish(self, code: int, payload: bytes) -> None:
-        """Takes the worker's answer."""
-        if not self.answer.done():
-            self.answer.set_result((code, payload))
-
-
-class WorkerProcess:
-    """One worker as the front sees it."""
-
-    def __init__(self, index: int, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
-        self.index = index
-        self.sock = sock
-        self.process = process
-        self.jobs: dict[int, Job] = {}
-        self.key: KeyReport | None = None
-        self.served = 0
-        self.last_heard = time.monotonic()
-        self._mean_cost: float | None = None
-        self._buffer = bytearray()
-        self._next_job = 0
-
-    @property
-    def room(self) -> int:
-        """How many more requests it takes at once."""
-        mean = self._mean_cost
-        depth = 1 if mean is None else min(MAX_DEPTH, 1 + int(DEPTH_SECONDS / max(mean, 1e-6)))
-        return depth - len(self.jobs)
-
-    def give(self, jobs: list[Job]) -> bool:
-        """Sends requests in one piece; False if the worker does not take them, which a living one always does."""
-        if not self.jobs:
-            self.last_heard = time.monotonic()
-        frames = []
-        for job in jobs:
-            self._next_job = (self._next_job + 1) & 0xFFFFFFFF
-            self.jobs[self._next_job] = job
-            frames.append(Message(job.operation, self._next_job, job.payload).encode())
-        data = b"".join(frames)
-        try:
-            return self.sock.send(data) == len(data)
-        except OSError:
-            return False
-
-    def receive(self) -> list[Message] | None:
-        """The answers that have come, or None if the worker has closed its end."""
-        try:
-            size = self.sock.recv_into(_RECEIVED)
-        except BlockingIOError:
-            return []
-        except OSError:
-            return None
-        if not size:
-            return None
-        self.last_heard = time.monotonic()
-        self._buffer += _RECEIVED[:size]
-        return list(decode(self._buffer))
-
-    def note_cost(self, microseconds: int) -> None:
-        """Moves the mean cost towards that of one answer."""
-        cost = microseconds / 1e6
-        self._mean_cost = cost if self._mean_cost is None else self._mean_cost + COST_WEIGHT * (cost - self._mean_cost)
-
-    def kill(self) -> None:
-        """Ends the process at once."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-
-    async def end(self) -> None:
-        """Ends the process and waits until it is gone."""
-        self.kill()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_SECONDS):
-                await self.process.wait()
 
 
 class Pool:
@@ -240,24 +124,9 @@ class Pool:
         return signal.Signals(-status).name if status < 0 else f"status {status}", worker.served
 
     async def _spawn(self, index: int) -> WorkerProcess:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        ours.setblocking(False)
-        try:
-            with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
-                    msgspec.json.encode(self._settings).decode(),
-                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
-                )  # fmt: skip
-        except BaseException:
-            ours.close()
-            raise
-        worker = WorkerProcess(index, ours, process)
+        worker = await WorkerProcess.start(index, self._settings)
         self._workers[index] = worker
-        self._watch(ours.fileno(), lambda: self._readable(worker))
+        self._watch(worker.sock.fileno(), lambda: self._readable(worker))
         return worker
 
     async def _until_ended(self, worker: WorkerProcess) -> int:
@@ -269,7 +138,9 @@ class Pool:
             if done:
                 return ended.result()
             if worker.key is None and time.monotonic() > deadline:
+                problem = f"a worker did not have its key within {START_SECONDS:.0f} seconds, and was ended"
                 event(logger, logging.ERROR, "worker was not ready in time", worker=worker.index, seconds=START_SECONDS)
+                self._on_failure(AESM.SERVICE_UNAVAILABLE, problem)
                 worker.kill()
 
     async def _watch_for_hangs(self) -> None:
@@ -376,12 +247,16 @@ class Pool:
             answers = worker.receive()
         except ValueError as error:
             event(logger, logging.ERROR, "worker sent nonsense and is ended", worker=worker.index, problem=str(error))
-            answers = None
-        if answers is None:
             self._lost(worker)
             worker.kill()
             return
+        if answers is None:
+            self._lost(worker)
+            asyncio.get_running_loop().call_later(LEAVE_SECONDS, worker.kill)
+            return
         for answer in answers:
+            if self._workers.get(worker.index) is not worker:
+                return
             if answer.operation == Operation.READY:
                 self._said_ready(worker, answer)
             else:
@@ -396,6 +271,11 @@ class Pool:
         self._on_key(worker.key)
 
     def _answered(self, worker: WorkerProcess, answer: Message) -> None:
+        if answer.code:
+            self._on_failure(answer.code, answer.payload.decode(errors="replace"))
+        if answer.code == AESM.ENCLAVE_LOST:
+            self._lost_enclave(worker)
+            return
         job = worker.jobs.pop(answer.job, None)
         if job is None:
             return
@@ -405,26 +285,30 @@ class Pool:
         elif answer.operation == Operation.REFRESH and not answer.code:
             worker.key = msgspec.json.decode(answer.payload, type=KeyReport)
             self._on_key(worker.key)
-        if answer.code:
-            self._on_failure(answer.code, answer.payload.decode(errors="replace"))
         job.finish(answer.code, answer.payload)
-        if answer.code == AESM.ENCLAVE_LOST:
-            # An enclave that power management took does not come back in this process.
-            event(logger, logging.WARNING, "enclave lost, worker is replaced", worker=worker.index)
-            self._lost(worker)
-            worker.kill()
 
-    def _lost(self, worker: WorkerProcess) -> None:
-        """Takes a worker out of service and its jobs back; safe to call again."""
+    def _lost_enclave(self, worker: WorkerProcess) -> None:
+        """An enclave that power management took does not come back in this process; another worker may have one."""
+        event(logger, logging.WARNING, "enclave lost, worker is replaced", worker=worker.index)
+        self._lost(worker, AESM.ENCLAVE_LOST, b"each worker that had this request lost its enclave")
+        worker.kill()
+
+    def _lost(
+        self, worker: WorkerProcess, code: int = AESM.UNEXPECTED, cause: bytes = b"each worker that had it died"
+    ) -> None:
+        """Takes a worker out of service and its jobs back; safe to call again.
+
+        A job that has been in too many such workers is answered with `code` and `cause`.
+        """
         if self._workers.get(worker.index) is not worker:
             return
         self._forget(worker)
         for job in worker.jobs.values():
             job.attempts += 1
             if job.attempts >= MAX_ATTEMPTS:
-                self.killers += 1
-                event(logger, logging.ERROR, "request given up: each worker that had it died", cause="killer-request")
-                job.finish(AESM.UNEXPECTED, b"each worker that had this request died")
+                self.killers += code == AESM.UNEXPECTED
+                event(logger, logging.ERROR, "request given up", cause="killer-request", problem=cause.decode())
+                job.finish(code, cause)
             elif not job.gone:
                 self._suspects.append(job)
         worker.jobs.clear()
@@ -435,8 +319,3 @@ class Pool:
         del self._workers[worker.index]
         self._unwatch(worker.sock.fileno())
         worker.sock.close()
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a worker: ours, without the variable that makes quoting libraries ask a helper."""
-    return {name: value for name, value in os.environ.items() if name != "SGX_AESM_ADDR"}

@@ -17,7 +17,7 @@ from confcom.codes import AESM
 from confcom.errors import ConfcomError, QuotingError
 from confcom.quoting.backend import BackendSettings, KeyReport, QuotingBackend
 from confcom.quoting.backends import Services, open_backend
-from confcom.quoting.hop import READ_BYTES, Message, Operation, decode, unpack_quote
+from confcom.quoting.hop import READ_BYTES, Message, MessageDecoder, Operation, unpack_quote
 from confcom.runtime.logs import configure, event
 
 # Run with -m its name is __main__, which no handler of this package hears.
@@ -43,11 +43,10 @@ class Worker:
 
     def serve(self) -> None:
         """Answers until the front closes its end."""
-        buffer = bytearray()
+        decoder = MessageDecoder()
         received = memoryview(bytearray(READ_BYTES))
         while size := self._sock.recv_into(received):
-            buffer += received[:size]
-            for request in decode(buffer):
+            for request in decoder.receive(bytes(received[:size])):
                 self._answer(request)
             self._flush()
 

@@ -23,7 +23,9 @@ AUTH_DATA = bytes(range(32))
 
 _KEY_ID_BASE = DEFAULT_KEY_ID.base()
 _OFFSETS = {field.name: slice(at, at + field.size) for field, at in ReportBody.offsets()}
-_RESERVED = tuple((name, where) for name, where in _OFFSETS.items() if name.startswith("reserved"))
+_RESERVED = tuple(
+    (name, where, bytes(where.stop - where.start)) for name, where in _OFFSETS.items() if name.startswith("reserved")
+)
 _FLAGS_BYTE = _OFFSETS["attributes"].start
 _INFO = {field.name: slice(at, at + field.size) for field, at in QEReportInfo.offsets()}
 
@@ -151,8 +153,8 @@ class QuotingEnclave:
                 f"(MRENCLAVE {self._identity.qe_mr_enclave.hex()}), or changed since",
             )
         # Hardware makes no such report, so its QE never sees one; a simulated enclave can write what it likes.
-        for name, where in _RESERVED:
-            if any(report[where]):
+        for name, where, zeros in _RESERVED:
+            if report[where] != zeros:
                 raise QuotingError(AESM.INVALID_REPORT, f"REPORT: field '{name}' is not zero")
         if not report[_FLAGS_BYTE] & FLAG_INITTED:
             raise QuotingError(AESM.INVALID_REPORT, "REPORT: field 'attributes' lacks INITTED: no enclave is running")

@@ -12,7 +12,7 @@ import msgspec
 from libsgx.stand_in import SOCKET_VARIABLE
 
 from confcom.quoting.backend import BackendSettings, KeyReport
-from confcom.quoting.hop import Message, Operation, decode, pack_quote
+from confcom.quoting.hop import Message, MessageDecoder, Operation, pack_quote
 from confcom.quoting.outcome import CheckOutcome
 from confcom.sgx import DEFAULT_KEY_ID
 
@@ -26,7 +26,7 @@ class DcapWorker:
         ours, theirs = socket.socketpair()
         ours.settimeout(ANSWER_SECONDS)
         self._sock = ours
-        self._buffer = bytearray()
+        self._decoder = MessageDecoder()
         self._received: deque[Message] = deque()
         self._job = 0
         self.log = ""
@@ -63,8 +63,7 @@ class DcapWorker:
                 return None
             if not data:
                 return None
-            self._buffer += data
-            self._received.extend(decode(self._buffer))
+            self._received.extend(self._decoder.receive(data))
         return self._received.popleft()
 
     def ready(self) -> KeyReport:

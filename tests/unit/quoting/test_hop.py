@@ -8,8 +8,8 @@ from confcom.quoting.hop import (
     HEADER,
     MAX_PAYLOAD_BYTES,
     Message,
+    MessageDecoder,
     Operation,
-    decode,
     pack_quote,
     split_quote,
     unpack_quote,
@@ -28,26 +28,30 @@ MESSAGES = st.builds(
 @given(st.lists(MESSAGES, max_size=6), st.lists(st.integers(1, 900), max_size=10))
 def test_messages_come_out_of_a_stream_however_it_is_cut(messages, cuts):
     data = b"".join(message.encode() for message in messages)
-    buffer, found, at = bytearray(), [], 0
+    decoder, found, at = MessageDecoder(), [], 0
     for size in [*cuts, len(data)]:
-        buffer += data[at : at + size]
+        found += decoder.receive(data[at : at + size])
         at += size
-        found += decode(buffer)
     assert found == messages
-    assert not buffer
 
 
-def test_partial_message_stays_in_the_buffer():
-    data = Message(Operation.QUOTE, 1, b"payload").encode()
-    buffer = bytearray(data[:-1])
-    assert list(decode(buffer)) == []
-    assert bytes(buffer) == data[:-1]
+MESSAGE = Message(Operation.QUOTE, 1, b"payload")
 
 
-def test_claim_beyond_the_bound_is_refused():
-    buffer = bytearray(HEADER.pack(MAX_PAYLOAD_BYTES + 1, 1, 2, 0, 0))
+@pytest.mark.parametrize("cut", range(len(MESSAGE.encode())))
+def test_partial_message_is_kept_until_its_rest_comes(cut):
+    data = MESSAGE.encode()
+    decoder = MessageDecoder()
+    assert decoder.receive(data[:cut]) == []
+    assert decoder.receive(data[cut:] + data[:cut]) == [MESSAGE]
+    assert decoder.receive(data[cut:]) == [MESSAGE]
+
+
+@pytest.mark.parametrize("before", [b"", MESSAGE.encode()])
+def test_claim_beyond_the_bound_is_refused(before):
+    claim = HEADER.pack(MAX_PAYLOAD_BYTES + 1, 1, 2, 0, 0)
     with pytest.raises(ValueError, match="a worker message claims 262145 bytes, the limit is 262144"):
-        list(decode(buffer))
+        MessageDecoder().receive(before + claim)
 
 
 @pytest.mark.parametrize("info", [None, b"i" * 960])

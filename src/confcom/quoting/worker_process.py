@@ -1,0 +1,168 @@
+"""One worker as the front sees it: a process, a socket, and the jobs that are in it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Protocol, Self
+
+import msgspec
+
+from confcom.quoting.backend import BackendSettings, KeyReport
+from confcom.quoting.hop import READ_BYTES, SOCKET_BUFFER_BYTES, Message, MessageDecoder, Operation
+
+# A worker is given as many requests at once as fill about this time: more gains nothing at real costs, and a late
+# request of a quiet client waits for all of them (docs/explanation/quote-helper.md).
+DEPTH_SECONDS = 0.002
+MAX_DEPTH = 32
+# Weight of the newest answer in a worker's mean cost.
+COST_WEIGHT = 0.1
+# The kernel ends a killed process within this time, but for one that is stuck in a driver.
+END_SECONDS = 5.0
+
+# One buffer for all reads of the front's one thread: a fresh one of this size for each would cost more than the read.
+_RECEIVED = memoryview(bytearray(READ_BYTES))
+
+
+class Job(Protocol):
+    """A request for a worker."""
+
+    operation: Operation
+    payload: bytes
+    attempts: int
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
+    def finish(self, code: int, payload: bytes) -> None:
+        """Takes the answer: an AESM code and what the worker said."""
+
+
+class OwnJob:
+    """A job of the helper's own, which somebody awaits."""
+
+    def __init__(self, operation: Operation, payload: bytes) -> None:
+        self.operation = operation
+        self.payload = payload
+        self.attempts = 0
+        self.answer: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody awaits it any more."""
+        return self.answer.done()
+
+    def finish(self, code: int, payload: bytes) -> None:
+        """Takes the worker's answer."""
+        if not self.answer.done():
+            self.answer.set_result((code, payload))
+
+
+class WorkerProcess:
+    """One worker; made by `start`, over by `end`."""
+
+    def __init__(self, index: int, sock: socket.socket, process: asyncio.subprocess.Process) -> None:
+        self.index = index
+        self.sock = sock
+        self.process = process
+        self.jobs: dict[int, Job] = {}
+        self.key: KeyReport | None = None
+        self.served = 0
+        self.last_heard = time.monotonic()
+        self._pidfd = os.pidfd_open(process.pid)
+        self._decoder = MessageDecoder()
+        self._mean_cost: float | None = None
+        self._next_job = 0
+
+    @classmethod
+    async def start(cls, index: int, settings: BackendSettings) -> Self:
+        """Starts a worker, which says READY later.
+
+        Raises:
+            OSError: no descriptor, process or memory at this moment.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+        ours.setblocking(False)
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
+                    msgspec.json.encode(settings).decode(),
+                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
+                )  # fmt: skip
+            return cls(index, ours, process)
+        except BaseException:
+            ours.close()
+            raise
+
+    @property
+    def room(self) -> int:
+        """How many more requests it takes at once."""
+        mean = self._mean_cost
+        depth = 1 if mean is None else min(MAX_DEPTH, 1 + int(DEPTH_SECONDS / max(mean, 1e-6)))
+        return depth - len(self.jobs)
+
+    def give(self, jobs: list[Job]) -> bool:
+        """Sends requests in one piece; False if the worker does not take them, which a living one always does."""
+        if not self.jobs:
+            self.last_heard = time.monotonic()
+        frames = []
+        for job in jobs:
+            self._next_job = (self._next_job + 1) & 0xFFFFFFFF
+            self.jobs[self._next_job] = job
+            frames.append(Message(job.operation, self._next_job, job.payload).encode())
+        data = b"".join(frames)
+        try:
+            return self.sock.send(data) == len(data)
+        except OSError:
+            return False
+
+    def receive(self) -> list[Message] | None:
+        """The answers that have come, or None if the worker has closed its end.
+
+        Raises:
+            ValueError: it sent nonsense.
+        """
+        try:
+            size = self.sock.recv_into(_RECEIVED)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        if not size:
+            return None
+        self.last_heard = time.monotonic()
+        return self._decoder.receive(bytes(_RECEIVED[:size]))
+
+    def note_cost(self, microseconds: int) -> None:
+        """Moves the mean cost towards that of one answer."""
+        cost = microseconds / 1e6
+        self._mean_cost = cost if self._mean_cost is None else self._mean_cost + COST_WEIGHT * (cost - self._mean_cost)
+
+    def kill(self) -> None:
+        """Ends the process at once; what it ended by itself before stands."""
+        if self._pidfd >= 0:
+            # Not by `process.kill`, which collects the status of an ended process behind asyncio's back.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Ends the process and waits until it is gone."""
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await self.process.wait()
+        os.close(self._pidfd)
+        self._pidfd = -1
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a worker: ours, without the variable that makes quoting libraries ask a helper."""
+    return {name: value for name, value in os.environ.items() if name != "SGX_AESM_ADDR"}
