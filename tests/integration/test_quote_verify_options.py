@@ -374,7 +374,7 @@ def test_good_files_alone_are_0_and_one_that_cannot_be_read_is_2(many, verify_ma
         f"  {junk}: no quote found in 4 bytes: they are neither a quote nor hex, base64 or JSON of one"
         in out.splitlines()
     )
-    assert f"  {node.folder}/gone: quote {node.folder}/gone: No such file or directory" in out.splitlines()
+    assert f"  quote {node.folder}/gone: No such file or directory" in out.splitlines()
     assert err == "5 quotes: 1 no, 2 unreadable, 2 yes\n"
 
 

@@ -152,23 +152,41 @@ def test_wrong_values_are_named_by_their_flag(tmp_path, target_info, capsys, arg
     assert not path.exists()
 
 
+STATUSES = (
+    "'UpToDate', 'SWHardeningNeeded', 'ConfigurationNeeded', 'ConfigurationAndSWHardeningNeeded', 'OutOfDate', "
+    "'OutOfDateConfigurationNeeded', 'Revoked'"
+)
 WRONG_OPTIONS = {
-    "ca": (["platform", "DIR", "--ca", "root"], "'--ca'"),
-    "status": (["platform", "DIR", "--tcb-status", "Fine"], "'--tcb-status'"),
-    "output": (["platform", "DIR", "--output", "xml"], "'--output'"),
-    "no folder": (["platform"], "'DIR'"),
-    "prod id": (["report", "--target-info", "-", "-o", "-", "--isv-prod-id", "65536"], "'--isv-prod-id'"),
-    "svn": (["report", "--target-info", "-", "-o", "-", "--isv-svn", "-1"], "'--isv-svn'"),
-    "no target info": (["report", "-o", "-"], "'--target-info'"),
-    "no output": (["report", "--target-info", "-"], "'-o'"),
-    "no platform": (["collateral", "-o", "-"], "'--simulated-platform'"),
+    "ca": (["platform", "DIR", "--ca", "root"], "--ca: 'root' is not one of 'processor', 'platform'"),
+    "status": (["platform", "DIR", "--tcb-status", "Fine"], f"--tcb-status: 'Fine' is not one of {STATUSES}"),
+    "output": (["platform", "DIR", "--output", "xml"], "--output: 'xml' is not one of 'table', 'json'"),
+    "no folder": (["platform"], "DIR: is missing; see 'confcom simulate platform --help'"),
+    "prod id": (
+        ["report", "--target-info", "-", "-o", "-", "--isv-prod-id", "65536"],
+        "--isv-prod-id: must be less than or equal to 65535",
+    ),
+    "svn": (
+        ["report", "--target-info", "-", "-o", "-", "--isv-svn", "-1"],
+        "--isv-svn: must be greater than or equal to 0",
+    ),
+    "no target info": (["report", "-o", "-"], "--target-info: is missing; see 'confcom simulate report --help'"),
+    "no output": (["report", "--target-info", "-"], "-o: is missing; see 'confcom simulate report --help'"),
+    "unknown flag": (
+        ["platform", "DIR", "--cpu"],
+        "No such option: --cpu (Possible options: --ca, --output); see 'confcom simulate platform --help'",
+    ),
 }
 
 
-@pytest.mark.parametrize(("arguments", "flag"), WRONG_OPTIONS.values(), ids=WRONG_OPTIONS)
-def test_wrong_use_exits_2_and_names_the_flag(capsys, arguments, flag):
+@pytest.mark.parametrize(("arguments", "problem"), WRONG_OPTIONS.values(), ids=WRONG_OPTIONS)
+def test_wrong_use_exits_2_and_names_the_flag_and_what_is_allowed(capsys, arguments, problem):
     assert main(["simulate", *arguments]) == 2
-    assert flag in capsys.readouterr().err
+    assert capsys.readouterr().err == f"confcom simulate {arguments[0]}: {problem}\n"
+
+
+def test_collateral_of_no_machine_names_both_ways(capsys):
+    assert main(["simulate", "collateral", "-o", "-"]) == 2
+    assert capsys.readouterr().err == "confcom: give one of '--simulated-platform' DIR and '--from' URL\n"
 
 
 @pytest.mark.parametrize(("size", "problem"), [

@@ -1,6 +1,6 @@
 """`python -m confcom.cli` is the `confcom` command."""
 
-from confcom.cli.main import run
+from confcom.cli.entry import run
 
 if __name__ == "__main__":
     run()

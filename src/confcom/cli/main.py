@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -20,7 +21,9 @@ from confcom.cli import (
     simulate,
     status,
 )
-from confcom.errors import ConfcomError
+from confcom.cli.streams import OutputError, ReaderGoneError, abandon_output
+from confcom.cli.usage import usage_sentence
+from confcom.errors import ConfcomError, InputError
 
 app = typer.Typer(
     name="confcom",
@@ -57,24 +60,43 @@ def _options(
     """What holds for every verb."""
 
 
-def run() -> None:
-    """The console entry point. Exit 0 done or yes, 1 no, 2 wrong use or bad input, 3 something outside failed."""
-    sys.exit(main(sys.argv[1:]))
-
-
 def main(arguments: list[str]) -> int:
-    """Runs one verb and returns its exit code; with `--debug`, errors keep their traceback."""
+    """Runs one verb and returns its exit code; with `--debug`, an error shows its traceback and keeps its code.
+
+    Exit 0: done, or the answer is yes. 1: the answer is no. 2: wrong use or bad input. 3: something outside failed.
+    """
     try:
-        app(arguments)
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
-    except ConfcomError as error:
+        code: int | None = typer.main.get_command(app).main(arguments, prog_name="confcom", standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - the last line before the user: a fault of ours is told in a sentence too
         # Verbs have flags of that name too; ours stands before the verb.
         if "--debug" in itertools.takewhile(lambda argument: argument.startswith("-"), arguments):
-            raise
-        sys.stderr.write(f"confcom: {error}\n")
-        return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `confcom ... | head`.
-        sys.stderr.close()
-    return 0
+            traceback.print_exception(error)
+        return _tell(error)
+    return code or 0
+
+
+def _tell(error: Exception) -> int:
+    """The error in one sentence, and the exit code that it means."""
+    if isinstance(error, OutputError):
+        abandon_output()
+    sentence, code = _sentence(error)
+    if sentence:
+        sys.stderr.write(f"{sentence}\n")
+    return code
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    match error:
+        case ReaderGoneError():
+            return "", error.exit_code
+        case ConfcomError():
+            return f"confcom: {error}", error.exit_code
+        case typer.TyperException():
+            return usage_sentence(error), InputError.exit_code
+        case _:
+            found = f"{type(error).__name__}: {error}"
+            return (
+                f"confcom: a fault of confcom itself, {found}; 'confcom --debug ...' shows where",
+                ConfcomError.exit_code,
+            )

@@ -1,6 +1,7 @@
 """What every verb shares: the output format, data on stdout, talk on stderr."""
 
 import enum
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,9 @@ def read_input(path: str, what: str) -> bytes:
         with sys.stdin.buffer if path == "-" else Path(path).open("rb") as stream:
             content = stream.read(MAX_INPUT_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{what} {path}: {error.strerror or error}") from error
+        closed = path == "-" and error.errno == errno.EBADF
+        problem = "standard input is closed" if closed else error.strerror or error
+        raise InputError(f"{what} {path}: {problem}") from error
     if len(content) > MAX_INPUT_BYTES:
         raise InputError(f"{what} {path}: over {MAX_INPUT_BYTES >> 20} MiB, which no {what} is")
     return content

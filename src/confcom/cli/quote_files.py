@@ -32,8 +32,9 @@ def read_quote_file(path: str) -> FoundQuote:
     Raises:
         InputError: the file cannot be read, or holds no quote.
     """
+    content = read_input(path, "quote")
     try:
-        return find_quote(read_input(path, "quote"))
+        return find_quote(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
