@@ -172,8 +172,9 @@ def test_helper_out_of_descriptors_recovers_and_keeps_its_workers(start_helper, 
     """The limit falls under a running helper, below what it has open: EMFILE at each accept and each worker's start."""
     helper = start_helper("--workers", "2")
     pid = str(helper.process.pid)
+    victim = helper.worker_pids()[0]
     subprocess.run(["prlimit", "--pid", pid, "--nofile=12:20000"], check=True)
-    kill(helper.worker_pids()[0])
+    kill(victim)
     idle = [connect(helper.socket) for _ in range(30)]
     helper.wait_for_line("not started: Too many open files")
     subprocess.run(["prlimit", "--pid", pid, "--nofile=4096:20000"], check=True)
