@@ -1,7 +1,7 @@
 """Writes what is made of `confcom.addon`; with --check it only says what is out of date.
 
 These are the chart's definition, its values and their schema, the rendered examples that the tests compare, and the
-table in docs/reference/custom-resource.md.
+tables in docs/reference/custom-resource.md and compatibility.md.
 """
 
 import json
@@ -17,11 +17,13 @@ from confcom.addon import names
 from confcom.addon.render import render, to_yaml
 from confcom.addon.schema import definition, schema_of
 from confcom.addon.spec import Spec
+from confcom.platform.compatibility import DRIVERS, MATRIX, Part
 
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "deploy/chart/confcom"
 GOLDEN = ROOT / "tests/unit/addon/rendered"
-PAGE = ROOT / "docs/reference/custom-resource.md"
+RESOURCE_PAGE = ROOT / "docs/reference/custom-resource.md"
+COMPATIBILITY_PAGE = ROOT / "docs/reference/compatibility.md"
 # What is longer makes no column.
 MAX_DEFAULT = 60
 IMAGE = "registry.example/confcom:0.1.0"
@@ -117,12 +119,23 @@ def _kind(schema: dict[str, Any]) -> str:
     return text
 
 
-def page(old: str) -> str:
+def matrix_table() -> list[str]:
+    """A line of Markdown for each row of the table of compatibility."""
+    rows = [(row.part, row.range, row.verdict, row.why) for row in MATRIX]
+    for name, driver in DRIVERS.items():
+        both = driver.verdict
+        if driver.quoting != driver.verdict:
+            both = f"{driver.verdict}; for the quote helper: {driver.quoting}"
+        rows.append((Part.DRIVER, name, both, driver.why))
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def page(file: Path, marker: str, columns: str, lines: list[str]) -> str:
     """The page with the table between its two markers made anew."""
-    head, marker, rest = old.partition("<!-- fields -->\n")
-    _, end, tail = rest.partition("<!-- /fields -->")
-    table = ["| field | type | default | meaning |", "|---|---|---|---|", *fields_table(schema_of(Spec))]
-    return head + marker + "\n".join(table) + "\n" + end + tail
+    head, begin, rest = file.read_text(encoding="utf-8").partition(f"<!-- {marker} -->\n")
+    _, end, tail = rest.partition(f"<!-- /{marker} -->")
+    table = [f"| {columns} |", "|" + "---|" * (columns.count("|") + 1), *lines]
+    return head + begin + "\n".join(table) + "\n" + end + tail
 
 
 def wanted() -> dict[Path, str]:
@@ -132,7 +145,8 @@ def wanted() -> dict[Path, str]:
         CHART / "crds" / f"{names.CRD_NAME}.yaml": note + to_yaml([definition()]).removeprefix("---\n"),
         CHART / "values.yaml": note + yaml.safe_dump(values(), sort_keys=False, width=120),
         CHART / "values.schema.json": json.dumps(values_schema(), indent=2) + "\n",
-        PAGE: page(PAGE.read_text(encoding="utf-8")),
+        RESOURCE_PAGE: page(RESOURCE_PAGE, "fields", "field | type | default | meaning", fields_table(schema_of(Spec))),
+        COMPATIBILITY_PAGE: page(COMPATIBILITY_PAGE, "matrix", "part | version | verdict | why", matrix_table()),
     }
     for name, content in EXAMPLES.items():
         files[GOLDEN / f"{name}.yaml"] = to_yaml(render(Spec.from_dict(content)))

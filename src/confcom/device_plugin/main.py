@@ -20,10 +20,12 @@ from confcom.device_plugin.stale_ids import StaleIDs
 from confcom.device_plugin.status import Finding, StatusReport
 from confcom.errors import ConfcomError, PlatformError
 from confcom.kubelet.contract import KUBELET_SOCKET
+from confcom.platform import compatibility
 from confcom.platform.device_nodes import find_nodes, simulated_nodes
 from confcom.platform.epc import EPCFinding
 from confcom.platform.slots import make_slot_folders, slot_socket
 from confcom.platform.survey import Roots, survey
+from confcom.platform.versions import look_around
 from confcom.runtime import logs
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import HTTPPort
@@ -44,7 +46,7 @@ class Plugin:
     def __init__(self, settings: DevicePluginSettings) -> None:
         self.settings = settings
         self.stale_ids: StaleIDs | None = None
-        epc, no_epc = self._look()
+        epc, no_epc, beside = self._look()
         inventory = plan(epc_mib=epc.mib, helper_epc_mib=settings.helper_epc_mib, wanted=settings.wanted)
         simulated = settings.simulate_epc is not None
         find = partial(simulated_nodes if simulated else find_nodes, settings.dev_root)
@@ -56,15 +58,15 @@ class Plugin:
         )
         if (offering := self.node.offering(Kind.EPC)) is not None:
             self.stale_ids = StaleIDs(self.pod_resources, offering)
-        self.finding = Finding(node=self.node, epc=epc, no_epc=no_epc, allocated=self._allocated)
+        self.finding = Finding(node=self.node, epc=epc, no_epc=no_epc, allocated=self._allocated, beside=beside)
 
-    def _look(self) -> tuple[EPCFinding, str | None]:
+    def _look(self) -> tuple[EPCFinding, str | None, tuple[compatibility.Finding, ...]]:
         settings = self.settings
         if settings.simulate_epc is not None:
-            return EPCFinding(sections=(settings.simulate_epc,), source="simulation"), None
+            return EPCFinding(sections=(settings.simulate_epc,), source="simulation"), None, ()
         roots = Roots(dev=settings.dev_root, sys=settings.sys_root, proc=settings.proc_root)
         found = survey(roots, configured=settings.epc)
-        return found.epc, found.problem
+        return found.epc, found.problem, look_around(settings.proc_root, found.nodes, quoting=False)
 
     def _allocated(self) -> int:
         return self.stale_ids.allocated if self.stale_ids is not None else 0
@@ -108,20 +110,28 @@ async def serve(settings: DevicePluginSettings, daemon: Daemon) -> int:
     """Runs until the daemon is told to stop; then streams end first, and the HTTP port last."""
     plugin = Plugin(settings)
     report = StatusReport(plugin.finding, simulated=settings.simulate_epc is not None, generation=settings.generation)
+    report.log(logger)
+    _refuse(plugin)
     http = HTTPPort(report.routes(), settings.http_address, (settings.http_port,))
     daemon.start("HTTP port", http.serve())
-    report.log(logger)
     while not plugin.node.offerings and not await _stopping(daemon, IDLE_SECONDS):
         plugin = Plugin(settings)
         report.finding = plugin.finding
         if plugin.node.offerings:
             report.log(logger)
+            _refuse(plugin)
     if plugin.node.offerings:
         plugin.start(daemon)
     while not await _stopping(daemon, REFRESH_SECONDS):
         plugin.node.refresh()
     http.stop()
     return 0
+
+
+def _refuse(plugin: Plugin) -> None:
+    """Ends the program where it runs beside something with which it does not work."""
+    if sentence := compatibility.refusal(plugin.finding.beside):
+        raise PlatformError(sentence)
 
 
 async def _stopping(daemon: Daemon, seconds: float) -> bool:

@@ -13,7 +13,9 @@ from confcom.device_plugin import freeze
 from confcom.device_plugin.listing import list_bytes
 from confcom.device_plugin.node import Node
 from confcom.device_plugin.offering import Offering
+from confcom.platform import compatibility
 from confcom.platform.epc import EPCFinding
+from confcom.runtime import beside
 from confcom.runtime.http import Answer, Route
 from confcom.runtime.logs import event
 from confcom.runtime.status import STATUS_VERSION, DevicePluginStatus, ResourceStatus
@@ -30,6 +32,7 @@ class Finding:
     # Why there is no EPC, from every source together.
     no_epc: str | None
     allocated: Callable[[], int]
+    beside: tuple[compatibility.Finding, ...] = ()
 
 
 class StatusReport:
@@ -53,6 +56,10 @@ class StatusReport:
 
     def log(self, logger: logging.Logger) -> None:
         """The lines of the start: what was found, what is offered, and why not more."""
+        self._log_node(logger)
+        beside.tell(logger, self.finding.beside)
+
+    def _log_node(self, logger: logging.Logger) -> None:
         status = self.status()
         if not self.finding.node.offerings:
             event(logger, logging.WARNING, "idle, with nothing to offer", why=self.idle_reason())
@@ -108,6 +115,7 @@ class StatusReport:
             resources=tuple(map(_resource_status, self.finding.node.offerings)),
             freeze_seconds=freeze.freeze_seconds(inventory.offered_mib, self.finding.allocated()),
             advice=self.advice(),
+            compatibility=beside.entries(self.finding.beside),
         )
 
 

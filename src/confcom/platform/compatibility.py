@@ -29,6 +29,14 @@ class Verdict(enum.StrEnum):
     REFUSED = "does not work"
 
 
+class DriverName(enum.StrEnum):
+    """The SGX drivers that there are."""
+
+    IN_TREE = "in-tree"
+    DCAP = "DCAP"
+    EPID = "EPID"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One range of versions, first to last inclusive in as many components as are given; None is open."""
@@ -120,10 +128,26 @@ MATRIX: tuple[Row, ...] = (
     Row(part=P, first=(2, 17), last=None, verdict=Verdict.WORKS, why="meets TCB baseline 13"),
 )
 
-DRIVERS: dict[str, tuple[Verdict, str]] = {
-    "in-tree": (Verdict.WORKS, "Linux 5.11 and newer"),
-    "DCAP": (Verdict.WORKS, "out-of-tree, from 1.33; for kernels before 5.11"),
-    "EPID": (Verdict.REFUSED, "isgx has no provision device, so DCAP quotes cannot be made"),
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriverRow:
+    """One SGX driver: what it means for enclaves, and what for those who make quotes."""
+
+    verdict: Verdict
+    quoting: Verdict
+    why: str
+
+
+DRIVERS: dict[DriverName, DriverRow] = {
+    DriverName.IN_TREE: DriverRow(verdict=Verdict.WORKS, quoting=Verdict.WORKS, why="Linux 5.11 and newer"),
+    DriverName.DCAP: DriverRow(
+        verdict=Verdict.WORKS, quoting=Verdict.WORKS, why="out-of-tree, from 1.33; for kernels before 5.11"
+    ),
+    DriverName.EPID: DriverRow(
+        verdict=Verdict.LIMITED,
+        quoting=Verdict.REFUSED,
+        why="enclaves run, but isgx has no provision device, so DCAP quotes cannot be made",
+    ),
 }
 
 
@@ -142,10 +166,10 @@ def look_up(part: Part, text: str) -> Finding:
     return Finding(part=part, found=text, verdict=row.verdict, why=row.why)
 
 
-def look_up_driver(name: str) -> Finding:
-    """What the table says about a driver: `in-tree`, `DCAP` or `EPID`."""
-    verdict, why = DRIVERS.get(name, (Verdict.UNTRIED, "not a driver that is known"))
-    return Finding(part=Part.DRIVER, found=name, verdict=verdict, why=why)
+def look_up_driver(name: DriverName, *, quoting: bool) -> Finding:
+    """What the table says about a driver, for a program that makes quotes or for one that only hands out devices."""
+    row = DRIVERS[name]
+    return Finding(part=Part.DRIVER, found=name, verdict=row.quoting if quoting else row.verdict, why=row.why)
 
 
 def refusal(findings: tuple[Finding, ...]) -> str | None:

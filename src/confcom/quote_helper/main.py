@@ -12,7 +12,8 @@ from typing import Final
 
 from confcom import __version__, codes
 from confcom.aesm.flows import DEFAULT_SOCKET
-from confcom.errors import ConfcomError, SettingsError
+from confcom.errors import ConfcomError, PlatformError, SettingsError
+from confcom.platform.compatibility import Finding, refusal
 from confcom.platform.slots import slot_ids, slot_socket
 from confcom.quote_helper.discovery import Discovery, publish, withdraw
 from confcom.quote_helper.front import Front
@@ -24,7 +25,9 @@ from confcom.quote_helper.settings import QuoteHelperSettings
 from confcom.quote_helper.succession import Registry, default_state_dir
 from confcom.quoting.backend import BackendSettings
 from confcom.quoting.dcap_presence import require_hardware
+from confcom.quoting.dcap_version import look_around_for_quotes
 from confcom.quoting.hop import Operation
+from confcom.runtime import beside
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import Answer, HTTPPort, Route
 from confcom.runtime.logs import configure, event
@@ -45,9 +48,16 @@ SECOND_PORT = 9412
 class QuoteHelper:
     """One helper: front, seats, HTTP port, and what is known about its own quotes."""
 
-    def __init__(self, settings: QuoteHelperSettings, backend: BackendSettings, state_dir: Path) -> None:
+    def __init__(
+        self,
+        settings: QuoteHelperSettings,
+        backend: BackendSettings,
+        state_dir: Path,
+        found: tuple[Finding, ...] = (),
+    ) -> None:
         self.settings = settings
         self.backend = backend
+        self.found = found
         sockets = 1 + settings.slots
         self.front = Front(backend, settings.workers, hang_seconds=settings.hang_seconds, sockets=sockets)
         self.registry = Registry(state_dir, settings.generation, time.time())
@@ -184,6 +194,7 @@ class QuoteHelper:
             forecast=outcome.forecast if outcome else None,
             certificates=outcome.certificates if outcome else {},
             condition=self._condition(),
+            compatibility=beside.entries(self.found),
         )
 
     def _condition(self) -> Condition:
@@ -226,6 +237,21 @@ def _choose_backend(settings: QuoteHelperSettings) -> BackendSettings:
     )
 
 
+def _look_around(settings: QuoteHelperSettings, backend: BackendSettings) -> tuple[Finding, ...]:
+    """What this helper runs beside, told to the log; a simulation uses neither driver nor PSW.
+
+    Raises:
+        PlatformError: something of it does not work with this version.
+    """
+    if backend.kind == "simulation":
+        return ()
+    found = look_around_for_quotes(settings.dev_root, settings.proc_root)
+    beside.tell(logger, found)
+    if sentence := refusal(found):
+        raise PlatformError(sentence)
+    return found
+
+
 def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -236,10 +262,11 @@ def main() -> int:
         settings = load(QuoteHelperSettings, sys.argv[1:], os.environ, program="confcom quote-helper")
         configure(settings.log_format, PROGRAM)
         backend = _choose_backend(settings)
+        found = _look_around(settings, backend)
 
         async def serve(daemon: Daemon) -> int:
             state_dir = settings.state_dir or default_state_dir(dict(os.environ))
-            await QuoteHelper(settings, backend, state_dir).live(daemon)
+            await QuoteHelper(settings, backend, state_dir, found).live(daemon)
             return 0
 
         return run(serve)

@@ -34,6 +34,7 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         Path | None, Meta(description="dcap: pck_id_retrieval_tool_enclave.signed.so, whose quote is the self-check")
     ] = None
     dev_root: Annotated[Path, Meta(description="dcap: where the host's /dev is seen")] = Path("/dev")
+    proc_root: Annotated[Path, Meta(description="dcap: where the host's /proc is seen")] = Path("/proc")
     collateral: Annotated[
         str,
         Meta(

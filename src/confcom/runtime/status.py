@@ -1,4 +1,8 @@
-"""The types of `/status`: JSON for operators and for `confcom status`, versioned, with no tenant's name in it."""
+"""The types of `/status`: JSON for operators and for `confcom status`, versioned, with no tenant's name in it.
+
+`version` rises when a field is removed or means something else. A field that is new has a default, so that a document
+of an older daemon can still be read.
+"""
 
 from typing import Literal
 
@@ -15,6 +19,18 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     since: str
+
+
+class Compatibility(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the daemon runs beside, as it was at the start.
+
+    `verdict` is `works`, `works with limits`, `not tried` or `does not work`; with the last no daemon starts.
+    """
+
+    part: str
+    found: str
+    verdict: str
+    why: str
 
 
 class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +65,7 @@ class DevicePluginStatus(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[ResourceStatus, ...]
     freeze_seconds: float
     advice: tuple[str, ...]
+    compatibility: tuple[Compatibility, ...] = ()
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,3 +124,4 @@ class QuoteHelperStatus(msgspec.Struct, frozen=True, kw_only=True):
     forecast: str | None
     certificates: dict[str, str]
     condition: Condition
+    compatibility: tuple[Compatibility, ...] = ()

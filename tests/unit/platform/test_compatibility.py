@@ -7,6 +7,7 @@ import pytest
 from confcom.platform.compatibility import (
     DRIVERS,
     MATRIX,
+    DriverName,
     Part,
     Verdict,
     look_up,
@@ -77,15 +78,31 @@ def test_ranges_for_people():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DRIVERS)
-def test_drivers(name):
-    assert look_up_driver(name).why == DRIVERS[name][1]
+@pytest.mark.parametrize(
+    ("name", "quoting", "verdict"),
+    [
+        pytest.param(DriverName.IN_TREE, True, Verdict.WORKS, id="in-tree, quotes"),
+        pytest.param(DriverName.IN_TREE, False, Verdict.WORKS, id="in-tree, devices"),
+        pytest.param(DriverName.DCAP, True, Verdict.WORKS, id="DCAP, quotes"),
+        pytest.param(DriverName.DCAP, False, Verdict.WORKS, id="DCAP, devices"),
+        pytest.param(DriverName.EPID, True, Verdict.REFUSED, id="EPID, quotes"),
+        pytest.param(DriverName.EPID, False, Verdict.LIMITED, id="EPID, devices: enclaves run"),
+    ],
+)
+def test_drivers(name, quoting, verdict):
+    found = look_up_driver(name, quoting=quoting)
+    assert (found.part, found.found, found.verdict, found.why) == (Part.DRIVER, name, verdict, DRIVERS[name].why)
 
 
 def test_only_what_does_not_work_is_refused():
-    good = (look_up(Part.LINUX, "5.4"), look_up(Part.KUBERNETES, "9.9"), look_up_driver("mine"))
+    good = (
+        look_up(Part.LINUX, "5.4"),
+        look_up(Part.KUBERNETES, "9.9"),
+        look_up(Part.PSW, "unknown"),
+        look_up_driver(DriverName.EPID, quoting=False),
+    )
     assert refusal(good) is None
-    assert refusal((*good, look_up_driver("EPID"))) == (
-        "SGX driver EPID does not work with this version of confcom: isgx has no provision device, so DCAP quotes "
-        "cannot be made"
+    assert refusal((*good, look_up_driver(DriverName.EPID, quoting=True))) == (
+        "SGX driver EPID does not work with this version of confcom: enclaves run, but isgx has no provision device, so "
+        "DCAP quotes cannot be made"
     )
