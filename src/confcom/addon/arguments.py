@@ -40,6 +40,8 @@ def device_plugin_arguments(spec: Spec) -> list[str]:
 def quote_helper_arguments(spec: Spec) -> list[str]:
     """The flags of `python -m confcom.quote_helper`."""
     arguments = {
+        # Never auto: it gives up where devices are not there yet, and a node's may come with the device plugin.
+        "backend": "dcap" if spec.simulation is None else "simulation",
         "socket-dir": names.SOCKET_DIR,
         "state-dir": f"{names.STATE_DIR}/helpers",
         "workers": spec.quote_helper.workers,

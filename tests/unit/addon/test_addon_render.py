@@ -102,8 +102,15 @@ def test_values_of_the_resource_reach_the_daemons():
 def test_simulation_reaches_both_daemons():
     assert settings_of("simulation", names.DEVICE_PLUGIN).simulate_epc == 8 << 30
     assert str(settings_of("simulation", names.QUOTE_HELPER).simulated_platform) == names.SIMULATED_PLATFORM_DIR
+    assert settings_of("simulation", names.QUOTE_HELPER).backend == "simulation"
     assert settings_of("hardware", names.DEVICE_PLUGIN).simulate_epc is None
     assert settings_of("hardware", names.QUOTE_HELPER).simulated_platform is None
+
+
+@pytest.mark.parametrize("name", ["hardware", "everything"])
+def test_a_helper_on_hardware_waits_for_its_devices(name):
+    """With `auto` it would end where they are not there yet, again and again (docs/reference/dcap-backend.md)."""
+    assert settings_of(name, names.QUOTE_HELPER).backend == "dcap"
 
 
 def test_without_a_helper_nothing_is_withheld_for_it():
