@@ -150,6 +150,16 @@ def test_every_copied_file_of_the_image_exists():
             assert (ROOT / source).exists(), source
 
 
+def test_image_has_every_package_that_quotes_of_hardware_need():
+    """By the table in docs/reference/dcap-backend.md: a library or an enclave that is missing is AESM 30 in a cluster."""
+    page = (ROOT / "docs/reference/dcap-backend.md").read_text(encoding="utf-8")
+    needs = page.partition("## What it needs")[2].partition("## How it is chosen")[0]
+    packages = set(re.findall(r"`((?:libsgx-|sgx-pck-|az-dcap-)[a-z0-9-]+)`", needs))
+    assert {"libsgx-pce-logic", "libsgx-ae-id-enclave", "az-dcap-client"} <= packages
+    dockerfile = (ROOT / "deploy/image/Dockerfile").read_text(encoding="utf-8")
+    assert packages - set(re.findall(r'"([a-z0-9-]+)=\$\{', dockerfile)) == set()
+
+
 def test_bill_of_materials_lists_what_runs(tmp_path):
     unpacked = tmp_path / "u"
     unpacked.write_text("libsgx-urts 2.25.100\n")
