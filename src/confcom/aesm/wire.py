@@ -1,5 +1,6 @@
 """The part of the protobuf encoding that AESM's proto2 messages use: varints and length-delimited fields."""
 
+import functools
 from collections.abc import Iterator
 
 from confcom.errors import AESMProtocolError
@@ -14,13 +15,10 @@ _MAX_VARINT_BYTES = 10
 _MASK64 = (1 << 64) - 1
 
 
+# The sizes and codes of a helper's answers are few, and encoding one takes longer than finding it again.
+@functools.lru_cache(maxsize=1024)
 def encode_varint(value: int) -> bytes:
     """The shortest encoding of an unsigned 64-bit integer."""
-    # Nearly all tags and lengths have one byte or two.
-    if value < 0x80:
-        return bytes((value,))
-    if value < 0x4000:
-        return bytes((value & 0x7F | 0x80, value >> 7))
     encoded = bytearray()
     while value >= 0x80:
         encoded.append(value & 0x7F | 0x80)

@@ -48,7 +48,7 @@ class Front:
     def __init__(self, backend: BackendSettings, workers: int, *, hang_seconds: float, sockets: int = 1) -> None:
         """Prepares `workers` workers of a backend; `sockets` is how many paths will be listened on."""
         reserved = sockets + workers * DESCRIPTORS_PER_WORKER
-        self.listeners = Listeners(self._request, self._dispatch, reserved=reserved)
+        self.listeners = Listeners(self._request, self._quoted, self._dispatch, reserved=reserved)
         # Half of an origin's connections may wait for quotes; the rest are answered BUSY, and so never locked out.
         self.ring: Ring[Client] = Ring(min(MAX_QUEUED_PER_ORIGIN, self.listeners.per_origin // 2))
         self.pool = Pool(
@@ -123,7 +123,6 @@ class Front:
             self._refuse(client, AESM.PARAMETER)
             return
         client.payload = pack_quote(request.report or b"", request.att_key_id or b"", request.qe_report_info)
-        client.on_answer = self._quoted
         if not self.ring.put(client.origin.name, client):
             self._refuse(client, AESM.BUSY)
 

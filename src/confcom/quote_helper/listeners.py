@@ -76,71 +76,72 @@ class Origin:
 
 
 class Client:
-    """One connection, and at the same time the job that a worker does for it."""
+    """One connection, and at the same time the job that a worker does for it.
 
-    __slots__ = (
-        "attempts", "fd", "frame", "is_given", "on_answer", "operation", "origin", "payload", "request", "since",
-        "table",
-    )  # fmt: skip
+    Attributes:
+        frame: what has been read of the request; None once it is whole.
+        gone: whether the connection is closed, by either side.
+        is_given: whether a worker has it; it is not watched for leaving then, since its quote is under way.
+    """
+
+    __slots__ = ("attempts", "fd", "frame", "gone", "is_given", "origin", "payload", "request", "since", "table")
+
+    operation = Operation.QUOTE
 
     def __init__(self, fd: int, origin: Origin, table: "Listeners") -> None:
         self.fd = fd
         self.origin = origin
         self.table = table
         self.since = time.monotonic()
-        # What has been read of the request; None once it is whole.
         self.frame: bytes | None = b""
-        self.request: Message | None = None
-        # Whether a worker has it; it is not watched for leaving then, since its quote is under way.
+        self.gone = False
         self.is_given = False
-        self.operation = Operation.QUOTE
+        self.request: Message | None = None
         self.payload = b""
         self.attempts = 0
-        self.on_answer: Callable[[Client, int, bytes], None] | None = None
-
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is closed, by either side."""
-        return self.fd < 0
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether its request is not whole yet."""
-        return self.frame is not None and self.fd >= 0
 
     def finish(self, code: int, payload: bytes) -> None:
         """Takes a worker's answer."""
-        if not self.gone and self.on_answer is not None:
-            self.on_answer(self, code, payload)
+        if not self.gone:
+            self.table.on_answer(self, code, payload)
 
     def send(self, response: Response) -> None:
         """Answers in one send, which the kernel takes whole up to 200 KB, and closes."""
-        with contextlib.suppress(OSError):
+        try:
             os.write(self.fd, encode_frame(response.envelope()))
+        except OSError:
+            self.table.counts["left"] += 1
         self.close()
 
     def close(self) -> None:
         """Closes the connection; safe to call again."""
-        if self.fd >= 0:
+        if not self.gone:
+            self.gone = True
             self.table.forget(self)
             os.close(self.fd)
-            self.fd = -1
 
 
 class Listeners:
     """The connections of all origins."""
 
     def __init__(
-        self, service: Callable[[Client, bytes], None], after_batch: Callable[[], None], *, reserved: int = 0
+        self,
+        service: Callable[[Client, bytes], None],
+        on_answer: Callable[[Client, int, bytes], None],
+        after_batch: Callable[[], None],
+        *,
+        reserved: int = 0,
     ) -> None:
         """`service` gets each whole frame's body; `after_batch` runs once after each batch of events.
 
-        `reserved` descriptors are kept for listening sockets and workers.
+        `on_answer` gets what a worker answered to a client that is still there, an AESM code and a payload. `reserved`
+        descriptors are kept for listening sockets and workers.
 
         Raises:
             PlatformError: the limit of open files leaves too few for clients.
         """
         self._service = service
+        self.on_answer = on_answer
         self._after_batch = after_batch
         self._epoll = select.epoll()
         self._origins: dict[int, Origin] = {}
@@ -233,9 +234,9 @@ class Listeners:
         self._arrived.clear()
 
     def _event(self, client: Client, events: int) -> None:
-        if client.is_reading:
+        if client.frame is not None:
             self._read(client)
-            if events & select.EPOLLRDHUP and client.is_reading:
+            if events & select.EPOLLRDHUP and client.frame is not None and not client.gone:
                 # The end of its requests came with the last piece: the rest will never come.
                 self._read(client)
         # Both directions are closed: nobody reads the answer. A half-close is not HUP.

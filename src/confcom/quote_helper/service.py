@@ -48,6 +48,12 @@ def respond(request: m.Message) -> m.Response | None:
     if request.missing() is not None:
         return refuse(request, AESM.UNEXPECTED)
     match request:
+        case m.GetQuoteExRequest():
+            return _refused_if(request, _size_problem(request) or _key_problem(request))
+        case m.GetQuoteSizeExRequest():
+            return _refused_if(request, _key_problem(request))
+        case m.InitQuoteExRequest():
+            return _init(request)
         case m.GetSupportedAttKeyIDNumRequest():
             return m.GetSupportedAttKeyIDNumResponse(error_code=AESM.SUCCESS, att_key_id_num=1)
         case m.GetSupportedAttKeyIDsRequest():
@@ -56,12 +62,6 @@ def respond(request: m.Message) -> m.Response | None:
             return m.GetSupportedAttKeyIDsResponse(error_code=AESM.SUCCESS, att_key_ids=_KEY_ID)
         case m.SelectAttKeyIDRequest():
             return _select(request)
-        case m.InitQuoteExRequest() | m.GetQuoteSizeExRequest() | m.GetQuoteExRequest():
-            if problem := _problem(request):
-                return refuse(request, problem)
-            if isinstance(request, m.InitQuoteExRequest) and not request.b_pub_key_id:
-                return _size_query()
-            return None
         case m.SGXRegisterRequest() if request.data_type != 0:
             return refuse(request, AESM.PARAMETER)
     return refuse(request, AESM.SERVICE_UNAVAILABLE)
@@ -81,7 +81,12 @@ def _select(request: m.SelectAttKeyIDRequest) -> m.SelectAttKeyIDResponse:
     return m.SelectAttKeyIDResponse(error_code=AESM.SUCCESS, selected_att_key_id=chosen.to_bytes())
 
 
-def _size_query() -> m.InitQuoteExResponse:
+def _init(request: m.InitQuoteExRequest) -> m.Response | None:
+    problem = _key_problem(request)
+    if request.b_pub_key_id and request.buf_size != PUB_KEY_ID_BYTES:
+        problem = problem or AESM.PARAMETER
+    if problem or request.b_pub_key_id:
+        return _refused_if(request, problem)
     # Phase 1 initialises nothing and must not carry pub_key_id, on which libsgx_dcap_ql crashes. Its buf_size is
     # uninitialised memory of the client.
     return m.InitQuoteExResponse(
@@ -89,22 +94,29 @@ def _size_query() -> m.InitQuoteExResponse:
     )
 
 
-def _problem(request: Deferred) -> AESM | None:
-    """The checks of a request that precede the QE, in the order of a real stack: sizes, then the key."""
-    if isinstance(request, m.GetQuoteExRequest):
-        if len(request.report or b"") != Report.SIZE:
-            return AESM.PARAMETER
-        if request.qe_report_info is not None and len(request.qe_report_info) != QEReportInfo.SIZE:
-            return AESM.PARAMETER
-        if (request.buf_size or 0) > MAX_QUOTE_BUFFER_BYTES:
-            return AESM.OUT_OF_MEMORY
+# A real stack checks the sizes first, then the key, and then asks the QE.
+
+
+def _size_problem(request: m.GetQuoteExRequest) -> AESM | None:
+    if len(request.report or b"") != Report.SIZE:
+        return AESM.PARAMETER
+    if request.qe_report_info is not None and len(request.qe_report_info) != QEReportInfo.SIZE:
+        return AESM.PARAMETER
+    if (request.buf_size or 0) > MAX_QUOTE_BUFFER_BYTES:
+        return AESM.OUT_OF_MEMORY
+    return None
+
+
+def _key_problem(request: Deferred) -> AESM | None:
     if request.att_key_id is None or len(request.att_key_id) < AttestationKeyID.SIZE:
         return AESM.PARAMETER
     if request.att_key_id[: AttestationKeyID.BASE_SIZE] != _BASE:
         return AESM.UNSUPPORTED_ATT_KEY_ID
-    if isinstance(request, m.InitQuoteExRequest) and request.b_pub_key_id and request.buf_size != PUB_KEY_ID_BYTES:
-        return AESM.PARAMETER
     return None
+
+
+def _refused_if(request: Deferred, problem: AESM | None) -> m.Response | None:
+    return None if problem is None else refuse(request, problem)
 
 
 def answer_init(key: Key) -> m.InitQuoteExResponse:

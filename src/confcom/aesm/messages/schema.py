@@ -85,6 +85,14 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     def encode(self) -> bytes:
         """The sub-message's bytes, fields in order of number, absent ones left out."""
+        return b"".join(self._parts())
+
+    def envelope(self) -> bytes:
+        """The Request or Response that holds this sub-message."""
+        parts = self._parts()
+        return b"".join((self._ENVELOPE_TAG, encode_varint(sum(map(len, parts))), *parts))
+
+    def _parts(self) -> list[bytes]:
         parts: list[bytes] = []
         for name, tag, is_bytes in self._TAGS:
             value = getattr(self, name)
@@ -94,12 +102,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
                 parts += (tag, encode_varint(len(value)), value)
             else:
                 parts += (tag, encode_varint(value))
-        return b"".join(parts)
-
-    def envelope(self) -> bytes:
-        """The Request or Response that holds this sub-message."""
-        encoded = self.encode()
-        return b"".join((self._ENVELOPE_TAG, encode_varint(len(encoded)), encoded))
+        return parts
 
     def missing(self) -> str | None:
         """The first required field that is absent."""
