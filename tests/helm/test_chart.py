@@ -20,7 +20,7 @@ _spec.loader.exec_module(generate_manifests)
 EXAMPLES = generate_manifests.EXAMPLES
 
 MORE = {
-    "azure, by name": {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"url": "https://p/"}},
+    "azure, by name": {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"proxy": "http://p:3128"}},
     "intel, by name": {"images": {"default": "i"}, "quoteProvider": "intel"},
     "a PCCS with a token": {"images": {"default": "i"}, "pccs": {"configSecret": "s", "caConfigMap": "c"}},
     "a PCCS over plain HTTP": {"images": {"default": "i"}, "pccs": {"url": "http://pccs:8081/"}},
@@ -103,6 +103,10 @@ BAD = {
     "a batch of 0%": ({"images": {"default": "i"}, "update": {"batch": "0%"}}, "batch"),
     "a size that is none": ({"images": {"default": "i"}, "simulation": {"epc": "much"}}, "epc"),
     "a switch as text": ({"images": {"default": "i"}, "quoteHelper": {"enabled": "yes"}}, "enabled"),
+    "a PCCS for Azure's client": (
+        {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"url": "https://p/"}},
+        "quoteProvider: Azure's client asks Azure and knows no PCCS",
+    ),
     "another namespace's case": ({"images": {"default": "i"}, "namespace": "Sgx"}, "namespace"),
 }
 

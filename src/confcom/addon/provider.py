@@ -14,6 +14,8 @@ LIBRARIES: Final = {
     "azure": "/opt/confcom/quote-providers/azure/libdcap_quoteprov.so.1",
     "intel": "/opt/confcom/quote-providers/intel/libdcap_quoteprov.so.1",
 }
+# Azure's client asks its own node's metadata service, which no proxy can do in its place.
+NO_PROXY: Final = "169.254.169.254"
 AZURE_NODE: Final = "azure://"
 
 QCNL_FOLDER: Final = "/etc/confcom/qcnl"
@@ -52,10 +54,14 @@ def provider_of(spec: Spec) -> Literal["azure", "intel"]:
 
 
 def settle_provider(spec: Spec, node_provider_ids: list[str]) -> Spec:
-    """The spec with `auto` settled by the nodes' `spec.providerID`: on Azure only Azure has the certificates."""
+    """The spec with `auto` settled by the nodes' `spec.providerID`: on Azure only Azure has the certificates.
+
+    Nodes without one do not count beside others: a virtual node of AKS has none.
+    """
     if spec.quote_provider != "auto" or spec.simulation is not None or has_pccs(spec) or not node_provider_ids:
         return spec
-    azure = all(text.startswith(AZURE_NODE) for text in node_provider_ids)
+    named = [text for text in node_provider_ids if text]
+    azure = bool(named) and all(text.startswith(AZURE_NODE) for text in named)
     return msgspec.structs.replace(spec, quote_provider="azure" if azure else "intel")
 
 
@@ -85,6 +91,7 @@ def provider_parts(spec: Spec) -> ProviderParts:
     volumes: list[dict[str, Any]] = [{"name": "cache", "emptyDir": {"sizeLimit": CACHE_LIMIT}}]
     if spec.pccs.proxy:
         environment += [{"name": name, "value": spec.pccs.proxy} for name in ("http_proxy", "https_proxy")]
+        environment.append({"name": "no_proxy", "value": NO_PROXY})
     if has_pccs(spec):
         environment.append({"name": "QCNL_CONF_PATH", "value": f"{QCNL_FOLDER}/{QCNL_FILE}"})
         mounts.append({"name": "qcnl", "mountPath": QCNL_FOLDER, "readOnly": True})

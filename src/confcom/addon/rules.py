@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from confcom.settings import Size
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
@@ -37,6 +39,26 @@ some_node_is_selected = Rule(
         spec.simulation is not None or bool(spec.nodes.labels or spec.nodes.instance_types or spec.nodes.selector)
     ),
     field_path=".nodes",
+)
+
+pccs_is_for_intels_client = Rule(
+    expression=(
+        "self.?quoteProvider.orValue('auto') != 'azure'"
+        " || (self.?pccs.url.orValue('') == '' && self.?pccs.configSecret.orValue('') == '')"
+    ),
+    message="Azure's client asks Azure and knows no PCCS: leave out pccs.url and pccs.configSecret, or take intel",
+    holds=lambda spec: spec.quote_provider != "azure" or not (spec.pccs.url or spec.pccs.config_secret),
+    field_path=".quoteProvider",
+)
+
+some_epc = Rule(
+    # Mega and above, or seven digits of bytes; the few sizes between 1 MB and 1 MiB are refused from a file only.
+    expression=(
+        "!has(self.epc) || self.epc.matches('^0*[1-9][0-9]* ?[mMgGtT]') || self.epc.matches('^0*[1-9][0-9]{6}')"
+    ),
+    message="less than 1 MiB, the smallest unit of EPC",
+    holds=lambda simulation: Size.parse(simulation.epc).mib >= 1,
+    field_path=".epc",
 )
 
 whole_batch = Rule(

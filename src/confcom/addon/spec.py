@@ -10,15 +10,31 @@ import msgspec
 from msgspec import Meta
 
 from confcom.addon import names
-from confcom.addon.rules import Rule, helper_needs_plugin, some_node_is_selected, whole_batch
+from confcom.addon.rules import (
+    Rule,
+    helper_needs_plugin,
+    pccs_is_for_intels_client,
+    some_epc,
+    some_node_is_selected,
+    whole_batch,
+)
 from confcom.errors import InputError
-from confcom.settings import Size
 
 _SIZE_PATTERN = r"^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$"
 _NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _BATCH_PATTERN = r"^([1-9][0-9]?|100)%$"
 _HTTP_PATTERN = r"^(https?://[^\s]+)?$"
 _QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|[kMGT]i?)?$"
+_DIRECTORY_PATTERN = r"^/[^\s]*[^/\s]$"
+# What a person is told in the place of a pattern.
+_WORDS = {
+    _SIZE_PATTERN: "is no size: write a number and a unit, for example 8GiB or 512MiB",
+    _NAME_PATTERN: "is no name: lower-case letters, digits and dashes, 63 at the most",
+    _BATCH_PATTERN: "is neither a number nor a percentage from 1% to 100%",
+    _HTTP_PATTERN: "is no address: it begins with https:// or http://",
+    _QUANTITY_PATTERN: "is no quantity of Kubernetes: write for example 50m, 2 or 256Mi",
+    _DIRECTORY_PATTERN: "is no absolute path without a slash at its end",
+}
 # Labels and tolerations are written by people; more is a mistake.
 _MAX_ITEMS = 64
 
@@ -160,6 +176,8 @@ class Simulation(_Values, frozen=True, kw_only=True):
 
     epc: Annotated[SizeText, Meta(description="EPC of each node")] = "8GiB"
 
+    cel: ClassVar[tuple[Rule, ...]] = (some_epc,)
+
 
 class Update(_Values, frozen=True, kw_only=True):
     """How a new version of the quote helper reaches the nodes."""
@@ -204,12 +222,12 @@ class Spec(_Values, frozen=True, kw_only=True):
     ] = "auto"
     pccs: PCCS = msgspec.field(default_factory=PCCS)
     kubelet_directory: Annotated[
-        str, Meta(pattern=r"^/[^\s]*[^/\s]$", max_length=1024, description="the kubelet's root directory on the nodes")
+        str, Meta(pattern=_DIRECTORY_PATTERN, max_length=1024, description="the kubelet's root directory on the nodes")
     ] = names.KUBELET_DIR
     simulation: Annotated[Simulation | None, Meta(description="play a cluster with SGX on nodes without it")] = None
     update: Update = msgspec.field(default_factory=Update)
 
-    cel: ClassVar[tuple[Rule, ...]] = (helper_needs_plugin, some_node_is_selected)
+    cel: ClassVar[tuple[Rule, ...]] = (helper_needs_plugin, some_node_is_selected, pccs_is_for_intels_client)
 
     @property
     def device_plugin_image(self) -> str:
@@ -238,7 +256,7 @@ class Spec(_Values, frozen=True, kw_only=True):
             spec = msgspec.convert(content if content is not None else {}, cls)
         except msgspec.ValidationError as error:
             problem, _, path = str(error).partition(" - at `$")
-            raise InputError(f"spec{path.rstrip('`')}: {problem}") from None
+            raise InputError(f"spec{path.rstrip('`')}: {_in_words(problem)}") from None
         broken = next(_broken(spec, "spec"), None)
         if broken:
             raise InputError(broken)
@@ -254,11 +272,12 @@ def _broken(value: Any, path: str) -> Any:
     for rule in value.cel:
         if not rule.holds(value):
             yield f"{path}{rule.field_path}: {rule.message}"
-    if isinstance(value, DevicePlugin):
-        try:
-            Size.parse(value.reserve)
-        except ValueError as error:
-            yield f"{path}.reserve: {error}"
+
+
+def _in_words(problem: str) -> str:
+    """The problem without a regular expression in it."""
+    pattern = problem.partition("matching regex '")[2].removesuffix("'").replace("\\\\", "\\")
+    return _WORDS.get(pattern, problem)
 
 
 def _sparse(value: Any) -> Any:

@@ -10,13 +10,22 @@ from test_addon_spec import BAD_SPECS
 
 from confcom.addon import rules
 from confcom.addon.schema import definition, schema_of
-from confcom.addon.spec import Spec
+from confcom.addon.spec import Simulation, Spec
 
 VERSION = definition()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]
 # What only the rules say, in CEL; the others are said by the schema itself.
-BY_RULE = {"a batch of none", "a batch below none", "a helper without a plugin", "no way to select a node"}
+BY_RULE = {
+    "a batch of none",
+    "a batch below none",
+    "a helper without a plugin",
+    "no way to select a node",
+    "a PCCS for Azure's client",
+    "a PCCS with a token for Azure's client",
+    "a simulation of nothing",
+    "a simulation of less than a unit",
+}
 # Fields that the API server prunes, or refuses before any schema is asked.
 BY_SERVER = {"an unknown field", "an unknown field inside", "a snake_case field"}
 
@@ -74,7 +83,11 @@ def test_rules_stand_where_the_reference_saw_them_work():
             "message": "there is one ConfidentialComputing per cluster and it is named confcom",
         }
     ]
-    assert [rule["fieldPath"] for rule in SPEC["x-kubernetes-validations"]] == [".quoteHelper.enabled", ".nodes"]
+    assert [rule["fieldPath"] for rule in SPEC["x-kubernetes-validations"]] == [
+        ".quoteHelper.enabled", ".nodes", ".quoteProvider",
+    ]  # fmt: skip
+    simulation = SPEC["properties"]["simulation"]["x-kubernetes-validations"][0]
+    assert simulation["fieldPath"] == ".epc"
     batch = SPEC["properties"]["update"]["x-kubernetes-validations"][0]
     assert batch["rule"] == "!has(self.batch) || type(self.batch) != int || self.batch >= 1"
 
@@ -87,6 +100,32 @@ def test_rules_look_before_they_read(rule):
     for field in re.findall(r"size\((self[.\w]+)\)|(?<!size\()(?<!\.)(self\.batch) >=", rule.expression):
         name = next(filter(None, field))
         assert f"has({name})" in rule.expression
+
+
+@pytest.mark.parametrize(
+    ("size", "is_some"),
+    [
+        ("8GiB", True),
+        ("28 MiB", True),
+        ("01m", True),
+        ("8589934592", True),
+        ("0", False),
+        ("0GiB", False),
+        ("000 TiB", False),
+        ("12kB", False),
+        ("999999", False),
+    ],
+)
+def test_both_forms_of_the_rule_for_simulated_epc_agree(size, is_some):
+    """CEL's `matches` is a search, as here; RE2 and Python agree on these patterns."""
+    import re
+
+    patterns = re.findall(r"matches\('([^']+)'\)", rules.some_epc.expression)
+    assert len(patterns) == 2
+    assert any(re.search(pattern, size) for pattern in patterns) is is_some
+    if size != "01m":
+        # One megabyte is a little less than one unit: only a file's reader knows that.
+        assert rules.some_epc.holds(Simulation(epc=size)) is is_some
 
 
 def test_every_printer_column_points_at_a_field():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from confcom.addon.changes import Changes, change, parse_selector
 from confcom.addon.provider import provider_of, settle_provider
 from confcom.addon.resource import read_resource, write_resource
+from confcom.addon.rules import pccs_is_for_intels_client
 from confcom.addon.spec import Spec
 from confcom.errors import InputError
 
@@ -28,11 +29,11 @@ BAD_SPECS = {
     "a batch below none": ({"update": {"batch": -1}}, "spec.update.batch: a batch is at least one node"),
     "a batch of 0%": (
         {"update": {"batch": "0%"}},
-        "spec.update.batch: Expected `str` matching regex '^([1-9][0-9]?|100)%$'",
+        "spec.update.batch: is neither a number nor a percentage from 1% to 100%",
     ),
     "a batch of 101%": (
         {"update": {"batch": "101%"}},
-        "spec.update.batch: Expected `str` matching regex '^([1-9][0-9]?|100)%$'",
+        "spec.update.batch: is neither a number nor a percentage from 1% to 100%",
     ),
     "a helper without a plugin": (
         {"devicePlugin": {"enabled": False}},
@@ -44,24 +45,44 @@ BAD_SPECS = {
     ),
     "a size without a number": (
         {"simulation": {"epc": "GiB"}},
-        "spec.simulation.epc: Expected `str` matching regex '^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$'",
+        "spec.simulation.epc: is no size: write a number and a unit, for example 8GiB or 512MiB",
     ),
     "a fraction of a size": (
         {"devicePlugin": {"reserve": "1.5Gi"}},
-        "spec.devicePlugin.reserve: Expected `str` matching regex '^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$'",
+        "spec.devicePlugin.reserve: is no size: write a number and a unit, for example 8GiB or 512MiB",
+    ),
+    "a quantity in words": (
+        {"quoteHelper": {"resources": {"limits": {"memory": "much"}}}},
+        "spec.quoteHelper.resources.limits[...]: is no quantity of Kubernetes: write for example 50m, 2 or 256Mi",
+    ),
+    "a simulation of nothing": (
+        {"simulation": {"epc": "0"}},
+        "spec.simulation.epc: less than 1 MiB, the smallest unit of EPC",
+    ),
+    "a simulation of less than a unit": (
+        {"simulation": {"epc": "12kB"}},
+        "spec.simulation.epc: less than 1 MiB, the smallest unit of EPC",
+    ),
+    "a PCCS for Azure's client": (
+        {"quoteProvider": "azure", "pccs": {"url": "https://p/"}},
+        f"spec.quoteProvider: {pccs_is_for_intels_client.message}",
+    ),
+    "a PCCS with a token for Azure's client": (
+        {"quoteProvider": "azure", "pccs": {"configSecret": "s"}},
+        f"spec.quoteProvider: {pccs_is_for_intels_client.message}",
     ),
     "a size as a number": ({"devicePlugin": {"reserve": 64}}, "spec.devicePlugin.reserve: Expected `str`, got `int`"),
     "a PCCS that is no URL": (
         {"pccs": {"url": "pccs:8081"}},
-        r"spec.pccs.url: Expected `str` matching regex '^(https?://[^\\s]+)?$'",
+        "spec.pccs.url: is no address: it begins with https:// or http://",
     ),
     "a relative kubelet directory": (
         {"kubeletDirectory": "var/lib/kubelet"},
-        r"spec.kubeletDirectory: Expected `str` matching regex '^/[^\\s]*[^/\\s]$'",
+        "spec.kubeletDirectory: is no absolute path without a slash at its end",
     ),
     "a namespace in capitals": (
         {"namespace": "SGX"},
-        "spec.namespace: Expected `str` matching regex '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'",
+        "spec.namespace: is no name: lower-case letters, digits and dashes, 63 at the most",
     ),
     "a toleration of everything": (
         {"nodes": {"tolerations": [{"operator": "Exists"}]}},
@@ -94,6 +115,8 @@ def test_spec_refuses_and_names_the_field(name):
         {"nodes": {"labels": {}, "instanceTypes": [], "selector": {"a": "b"}}},
         {"update": {"batch": "100%"}},
         {"devicePlugin": {"reserve": "64 MiB"}},
+        {"quoteProvider": "azure", "pccs": {"proxy": "http://p:3128", "caConfigMap": "c"}},
+        {"simulation": {"epc": "1MiB"}},
     ],
 )
 def test_spec_takes(content):
@@ -225,12 +248,13 @@ def test_selector_is_read_as_kubectl_reads_it(text, labels):
     [
         ({}, ["azure:///a", "azure:///b"], "azure"),
         ({}, ["azure:///a", "aws:///b"], "intel"),
+        pytest.param({}, ["azure:///a", ""], "azure", id="AKS with a virtual node"),
         ({}, [""], "intel"),
         ({}, [], "azure"),
         ({"pccs": {"url": "https://p/"}}, ["azure:///a"], "intel"),
         ({"pccs": {"configSecret": "s"}}, ["azure:///a"], "intel"),
         ({"quoteProvider": "intel"}, ["azure:///a"], "intel"),
-        ({"quoteProvider": "azure", "pccs": {"url": "https://p/"}}, [""], "azure"),
+        ({"quoteProvider": "azure"}, [""], "azure"),
     ],
 )
 def test_auto_is_settled_by_the_nodes(content, ids, provider):
