@@ -294,6 +294,59 @@ def test_wait_and_show_name_what_holds_the_update(cluster, name):
     assert sentence in out
 
 
+STARTING = {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_wait_and_show_have_a_running_pod_say_why_it_is_not_ready(cluster):
+    """The kubelet says only that a container is not ready; the helper knows why."""
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = STARTING
+    body = status_of("sgx-quote-helper", ready=False, generation=1, problem="no device /dev/sgx_provision")
+    cluster.api.pod_answers["sgx-quote-helper-sgx-1-1", 9411, "/status"] = body
+    sentence = "node sgx-1: sgx-quote-helper: no device /dev/sgx_provision"
+    code, _, err = cluster.run(*ENABLE, "--wait", "--timeout", "1")
+    assert code == 3
+    assert "sgx-1: sgx-quote-helper: no device /dev/sgx_provision" in err.splitlines()
+    assert err.splitlines()[-1].endswith(f"(sgx-quote-helper 1 of 2 nodes); {sentence}")
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert sentence in out
+
+
+@pytest.mark.parametrize(
+    ("prepare", "sentence"),
+    [
+        pytest.param(
+            lambda api: api.denied.add(("get", "pods/proxy")),
+            "containers with unready status; more is not known: you may not use pods/proxy (docs/reference/rbac.md)",
+            id="the proxy is refused",
+        ),
+        pytest.param(lambda api: None, "containers with unready status", id="its port does not answer"),
+        pytest.param(
+            lambda api: api.pod_answers.update({("sgx-quote-helper-sgx-1-1", 9411, "/status"): b"hello"}),
+            "containers with unready status",
+            id="something else answers",
+        ),
+        pytest.param(
+            lambda api: api.pod_answers.update(
+                {
+                    ("sgx-quote-helper-sgx-1-1", 9411, "/status"): status_of(
+                        "sgx-quote-helper", ready=True, problem="old"
+                    )
+                }
+            ),
+            "containers with unready status",
+            id="it has just become ready",
+        ),
+    ],
+)
+def test_without_the_pods_own_words_there_are_the_kubelets(cluster, prepare, sentence):
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = STARTING
+    cluster.run(*ENABLE)
+    prepare(cluster.api)
+    _, out, _ = cluster.run("addon", "show")
+    assert f"! node sgx-1: sgx-quote-helper: {sentence}" in out.splitlines()
+
+
 def test_an_old_pod_that_is_not_ready_is_named(cluster):
     cluster.run(*ENABLE)
     cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = {"unschedulable": TOKEN}

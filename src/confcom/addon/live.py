@@ -49,7 +49,9 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
             heard = read_status(api.ask_pod(metadata["namespace"], metadata["name"], port, "/status"))
         except KubeAPIError as error:
             if error.status == _FORBIDDEN:
-                return Heard(problem="more is not known: you may not use pods/proxy (docs/reference/rbac.md)")
+                return Heard(
+                    problem="more is not known: you may not use pods/proxy (docs/reference/rbac.md)", is_refused=True
+                )
             heard = heard if heard.status else Heard(problem="its HTTP port does not answer")
             continue
         if heard.status and (generation is None or str(heard.status.get("generation")) == generation):

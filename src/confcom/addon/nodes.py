@@ -24,10 +24,11 @@ _OPT_IN: Final = "SGX_AESM_ADDR"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heard:
-    """What one pod's `/status` said: the document, or why there is none."""
+    """What one pod's `/status` said: the document, or why there is none; `is_refused` where we may not ask."""
 
     status: Mapping[str, Any] | None = None
     problem: str = ""
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ Pure functions over the DaemonSet, its pods and its Events; `cluster-addon.md` 1
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,8 +40,10 @@ class Rollout:
     problems: tuple[str, ...]
 
 
-def rollout(daemon_set: Object, pods: list[Object], events: list[Object]) -> Rollout:
-    """The state of a roll-out; `pods` are those of this DaemonSet."""
+def rollout(
+    daemon_set: Object, pods: list[Object], events: list[Object], own_words: Mapping[str, str] | None = None
+) -> Rollout:
+    """The state of a roll-out; `pods` are those of this DaemonSet, `own_words` what some say of themselves, by name."""
     status, spec, metadata = daemon_set.get("status") or {}, daemon_set["spec"], daemon_set["metadata"]
     component = metadata["name"]
     wanted = int(status.get("desiredNumberScheduled", 0))
@@ -49,7 +52,8 @@ def rollout(daemon_set: Object, pods: list[Object], events: list[Object]) -> Rol
     seen = status.get("observedGeneration") == metadata.get("generation")
     on_delete = (spec.get("updateStrategy") or {}).get("type") == "OnDelete"
     counter = (metadata.get("annotations") or {}).get(_TEMPLATE_COUNTER, "")
-    nodes = tuple(sorted((_progress(component, pod, counter) for pod in pods), key=lambda p: (p.node, p.pod)))
+    words = own_words or {}
+    nodes = tuple(sorted((_progress(component, pod, counter, words) for pod in pods), key=lambda p: (p.node, p.pod)))
     done = seen and available >= wanted and (on_delete or updated >= wanted)
     return Rollout(
         component=component,
@@ -82,15 +86,25 @@ def _creation_problems(status: dict[str, Any], events: list[Object]) -> list[str
     return [str(refused[-1].get("message", ""))] if refused else []
 
 
-def _progress(component: str, pod: Object, counter: str) -> NodeProgress:
+def _progress(component: str, pod: Object, counter: str, own_words: Mapping[str, str]) -> NodeProgress:
     metadata = pod["metadata"]
+    problem = pod_problem(pod)
     generation = (metadata.get("labels") or {}).get(_GENERATION_LABEL, "")
     return NodeProgress(
         component=component,
         node=node_of(pod),
         pod=metadata["name"],
         is_new=not counter or generation == counter,
-        problem=pod_problem(pod),
+        problem=problem and own_words.get(metadata["name"], problem),
+    )
+
+
+def may_say_more(pod: Object) -> bool:
+    """Whether the program in a pod that is not ready can be asked why: the kubelet says only that it is not."""
+    return (
+        pod_problem(pod) is not None
+        and (pod.get("status") or {}).get("phase") == "Running"
+        and not pod["metadata"].get("deletionTimestamp")
     )
 
 

@@ -4,13 +4,14 @@ import time
 from typing import Final
 
 from confcom.addon import names
+from confcom.addon.live import PARALLEL_CALLS, hear
 from confcom.addon.observation import RENDERED_KINDS, RESOURCE
-from confcom.addon.rollout import Rollout, rollout
+from confcom.addon.rollout import Rollout, may_say_more, pod_problem, rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Say
 from confcom.errors import KubeAPIError
 from confcom.kube import kinds
-from confcom.kube.api import KubeAPI
+from confcom.kube.api import KubeAPI, Object
 
 DEFAULT_WAIT_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 1.0
@@ -33,9 +34,21 @@ def read_rollouts(api: KubeAPI, spec: Spec) -> list[Rollout]:
         state = rollout(item, own, [])
         if not state.done:
             fields = f"involvedObject.name={name},reason=FailedCreate"
-            state = rollout(item, own, api.list(kinds.EVENT, spec.namespace, fields=fields))
+            state = rollout(item, own, api.list(kinds.EVENT, spec.namespace, fields=fields), own_words(api, own))
         found.append(state)
     return found
+
+
+def own_words(api: KubeAPI, pods: list[Object]) -> dict[str, str]:
+    """What pods that run and are not ready say of it themselves, by name: as many as are asked at once."""
+    asked = [pod for pod in pods if may_say_more(pod)][:PARALLEL_CALLS]
+    words = {}
+    for pod, heard in zip(asked, hear(api, asked).values(), strict=True):
+        if heard.status and not heard.status.get("ready") and heard.status.get("problem"):
+            words[pod["metadata"]["name"]] = str(heard.status["problem"])
+        elif heard.is_refused:
+            words[pod["metadata"]["name"]] = f"{pod_problem(pod)}; {heard.problem}"
+    return words
 
 
 def wait_for_rollout(api: KubeAPI, spec: Spec, say: Say, *, seconds: float) -> list[Rollout]:
