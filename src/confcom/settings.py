@@ -6,6 +6,7 @@ is an error with its path, since a misspelt setting that is silently ignored is 
 """
 
 import argparse
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec import inspect
 
 from confcom.errors import SettingsError
 
@@ -55,7 +57,10 @@ def load(settings: type[S], arguments: Sequence[str], environment: Mapping[str, 
             the value came from.
     """
     flags = vars(_parser(settings, program).parse_args(list(arguments)))
-    config = flags.pop("config", None) or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    config = flags.pop("config", None)
+    if config == "":
+        raise SettingsError("--config: is empty: name a file, or leave it out")
+    config = config or environment.get(f"{ENVIRONMENT_PREFIX}CONFIG")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, found in (
@@ -66,6 +71,19 @@ def load(settings: type[S], arguments: Sequence[str], environment: Mapping[str, 
         values.update(found)
         origins.update({name: _spelling(origin, name) for name in found})
     return _convert(settings, values, origins)
+
+
+def require_folders(settings: msgspec.Struct, *names: str) -> None:
+    """Refuses files where folders are meant; what is absent, or cannot be looked at, is left to whoever needs it.
+
+    Raises:
+        SettingsError: one of the named settings is a path that leads to something else.
+    """
+    for name in names:
+        path = getattr(settings, name)
+        # Unlike their namesakes of Path, these two say no instead of raising where a folder on the way is closed.
+        if path is not None and os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
+            raise SettingsError(f"{_spelling('--', name)} {path}: is not a folder")
 
 
 def _spelling(origin: str, name: str) -> str:
@@ -84,14 +102,43 @@ def _convert(settings: type[S], values: Mapping[str, Any], origins: Mapping[str,
     except (msgspec.ValidationError, ValueError) as error:
         problem, _, path = str(error).partition(" - at `$")
         name = re.sub(r"\W.*", "", path.lstrip("."))
+        if problem.startswith(("Expected ", "Invalid enum value")) and (allowed := _allowed(settings, name)):
+            problem = f"{values[name]!r} is not {allowed}"
         where = origins.get(name, name)
         raise SettingsError(f"{where}: {problem}" if where else problem) from None
+
+
+def _allowed(settings: type[msgspec.Struct], name: str) -> str:
+    """What a field may be, in words; empty where it is of a type of ours, whose reader has words of its own."""
+    kind: Any = inspect.type_info(get_type_hints(settings, include_extras=True).get(name, object))
+    kind = kind.type if isinstance(kind, inspect.Metadata) else kind
+    match kind:
+        case inspect.IntType() | inspect.FloatType():
+            return ("a whole number" if isinstance(kind, inspect.IntType) else "a number") + _range(kind)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.StrType():
+            return "a text"
+        case inspect.LiteralType():
+            return f"one of {', '.join(map(str, kind.values))}"
+    return ""
+
+
+def _range(kind: inspect.IntType | inspect.FloatType) -> str:
+    if kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge} to {kind.le}"
+    bounds = (("above", kind.gt), ("of at least", kind.ge), ("at most", kind.le))
+    words = " and ".join(f"{word} {bound}" for word, bound in bounds if bound is not None)
+    return f" {words}" if words else ""
 
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Size:
         return Size.parse(str(value))
     if kind is Path:
+        # As a path, the value of a variable that was never set would be the current folder.
+        if not value:
+            raise ValueError("is empty: name a path, or leave it out")
         return Path(value)
     raise TypeError(f"a setting of type {kind.__name__} cannot be read")
 
@@ -121,7 +168,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; see {self.prog} --help")
+        problem = message.removeprefix("argument ").replace("expected one argument", "needs a value")
+        raise SettingsError(f"{problem}; see {self.prog} --help")
 
 
 def _parser(settings: type[msgspec.Struct], program: str) -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from msgspec import Meta
 from confcom.device_plugin.inventory import QUOTING_EPC_MIB, Wanted
 from confcom.errors import SettingsError
 from confcom.platform.slots import DEFAULT_SLOT_COUNT, DEFAULT_SLOTS_DIR, MAX_SLOTS
-from confcom.settings import Size
+from confcom.settings import Size, require_folders
 
 DEFAULT_HTTP_PORT = 9410
 # As for slots: more containers than this hold a provision device on no real node.
@@ -61,7 +61,8 @@ class DevicePluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     generation: Annotated[int, Meta(ge=0, description="the pod template's generation, shown in /status")] = 0
 
     def __post_init__(self) -> None:
-        """Refuses what only fails later: relative folders, which mean nothing to a container runtime."""
+        """Refuses what only fails later: files for folders, and relative ones, which mean nothing to a runtime."""
+        require_folders(self, "slots_dir", "device_plugin_dir")
         for name in ("slots_dir", "device_plugin_dir"):
             path: Path = getattr(self, name)
             if not path.is_absolute():

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from confcom.errors import SettingsError
+from confcom.settings import require_folders
 
 _COLLATERAL_PLACES = ("https://", "http://", "/")
 
@@ -73,7 +74,8 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     log_format: Annotated[Literal["text", "json"], Meta(description="text or json")] = "text"
 
     def __post_init__(self) -> None:
-        """Refuses a source of collateral that could only fail later."""
+        """Refuses what could only fail later: files for folders, and a source of collateral that is none."""
+        require_folders(self, "socket_dir", "simulated_platform", "state_dir", "slots_dir")
         if self.collateral not in ("none", "intel", "thim") and not self.collateral.startswith(_COLLATERAL_PLACES):
             raise SettingsError(
                 f"--collateral {self.collateral}: is none of none, intel, thim, the URL of a PCCS, or an absolute path"
