@@ -231,7 +231,7 @@ class TestFetch:
             (["--offline", "QUOTE", "--ca", "platform"], 2, "--ca: belongs to --fmspc; a quote says it itself"),
             (["--offline", "--fmspc", "53494D000001"], 2, "--fmspc: needs --ca too: processor (one socket) or platform (several)"),
             (["--offline", "--fmspc", "53", "--ca", "platform"], 2, "--fmspc: has 1 bytes; it must have exactly 6"),
-            (["--offline", "--fmspc", "xy", "--ca", "platform"], 2, "--fmspc: is not hex: write 12 digits 0-9a-f"),
+            (["--offline", "--fmspc", "xy", "--ca", "platform"], 2, "--fmspc: is not hex: write two digits 0-9a-f for each byte"),
             (["--offline", "/dev/null"], 2, "/dev/null: no quote found: the input is empty"),
             (["--from", "/nowhere", "QUOTE"], 2, "collateral /nowhere: No such file or directory"),
             (["--pccs", "http://pccs.example", "QUOTE"], 2, "--pccs pccs.example: http:// lets anybody on the way answer with old collateral; use https://, or allow it with --allow-http"),

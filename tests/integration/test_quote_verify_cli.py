@@ -337,7 +337,7 @@ FLAGS = {
     "--at": ("yesterday", "--at yesterday: must be a time in the form YYYY-MM-DDTHH:MM:SSZ"),
     "--isv-prod-id": ("65536", "--isv-prod-id"),
     "--min-isv-svn": ("-1", "--min-isv-svn"),
-    "--accept-status": ("Fine", "--accept-status"),
+    "--accept-status": ("Fine", "--accept-status: 'Fine' cannot be accepted; known are UpToDate, SWHardeningNeeded, "),
 }
 
 
@@ -402,6 +402,30 @@ def test_inspect_of_a_damaged_quote_tells_what_is_wrong(case, run):
     code, out, _err = run("quote", "inspect", case.write("quote.bin", bytes(data)))
     assert code == 1
     assert "problem: quote: field 'signature_data_len' at offset 432: declares" in out
+
+
+# The least that is recognised, the end of the signature, of the certification data's header, and one byte too few.
+@pytest.mark.parametrize("size", [1020, 1046, 1052, -1])
+@pytest.mark.parametrize("verb", ["verify", "inspect"])
+def test_quote_that_is_cut_but_recognised_is_a_no_for_both_verbs(case, run, size, verb):
+    path = case.write("cut", case.make_quote()[:size])
+    more = ["--collateral", case.collateral, "--root", case.root] if verb == "verify" else []
+    code, out, err = run("quote", verb, path, *more, "--output", "json")
+    document = json.loads(out)
+    assert (code, err) == (1, "")
+    assert document["identity"]["mr_enclave"] == ENCLAVE.hex()
+    told = document["reasons"][0] if verb == "verify" else document["problems"][0]
+    assert "quote: field 'signature_data_len' at offset 432: declares" in told
+
+
+def test_inspect_of_a_cut_quote_shows_what_is_left(case, run):
+    code, out, err = run("quote", "inspect", case.write("cut", case.make_quote()[:1500]))
+    assert (code, err) == (1, "")
+    lines = out.splitlines()
+    assert lines[0] == "damaged SGX quote, 1500 bytes; nothing of it is verified"
+    assert lines[1].startswith("problem: quote: field 'signature_data_len' at offset 432: declares")
+    assert f"  mr_enclave       {ENCLAVE.hex()}" in lines
+    assert "Quoting enclave" not in lines
 
 
 # Real quotes -------------------------------------------------------------------------------------------------------

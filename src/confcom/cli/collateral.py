@@ -28,6 +28,7 @@ from confcom.cli.collateral_options import (
     UpdateOption,
     cache_folder,
 )
+from confcom.cli.option_values import named, named_path, unhex_exactly
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
 from confcom.collateral import Cache, Obtained, UpdateChannel, Wanted, read_path, summarise, write_bundle
 from confcom.collateral.cache import age_in_words
@@ -39,6 +40,7 @@ from confcom.quote.origin import PCKCAKind
 app = typer.Typer(help="Fetch, show and carry collateral: CRLs, TCB info and QE identity.", no_args_is_help=True)
 
 _SECONDS_A_DAY = 86_400
+FMSPC_SIZE = 6
 
 _AtOption = Annotated[
     str | None, typer.Option("--at", metavar="YYYY-MM-DDTHH:MM:SSZ", help="Judge windows at this time. [now]")
@@ -49,12 +51,15 @@ _FMSPCOption = Annotated[str | None, typer.Option("--fmspc", metavar="HEX", help
 @app.command()
 def fetch(
     *,
-    quote: Annotated[str | None, typer.Argument(metavar="[QUOTE|-]", help="Fetch what this quote needs.")] = None,
+    quote: Annotated[
+        str | None, typer.Argument(metavar="QUOTE|-", parser=named, help="Fetch what this quote needs.")
+    ] = None,
     fmspc: _FMSPCOption = None,
     ca: Annotated[PCKCAKind | None, typer.Option("--ca", help="With --fmspc: who issued the PCK certificate.")] = None,
     update: UpdateOption = "standard",
     output_file: Annotated[
-        str | None, typer.Option("-o", metavar="FILE|-", help="Write the collateral JSON, as verify reads it.")
+        str | None,
+        typer.Option("-o", metavar="FILE|-", parser=named, help="Write the collateral JSON, as verify reads it."),
     ] = None,
     pccs: PCCSOption = None,
     intel: IntelOption = False,
@@ -99,7 +104,8 @@ def fetch(
 def show(
     *,
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE|DIR]...", help="Collateral JSON or bundles. [the cache]")
+        list[Path] | None,
+        typer.Argument(metavar="FILE|DIR", parser=named_path, help="Collateral JSON or bundles. [the cache]"),
     ] = None,
     at: _AtOption = None,
     cache_dir: CacheDirOption = None,
@@ -116,9 +122,10 @@ def show(
 @app.command()
 def export(
     *,
-    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the bundle goes.")],
+    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", parser=named, help="Where the bundle goes.")],
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE|DIR]...", help="Collateral JSON or bundles. [the cache]")
+        list[Path] | None,
+        typer.Argument(metavar="FILE|DIR", parser=named_path, help="Collateral JSON or bundles. [the cache]"),
     ] = None,
     fmspc: _FMSPCOption = None,
     cache_dir: CacheDirOption = None,
@@ -139,7 +146,9 @@ def export(
 @app.command("import")
 def import_(
     *,
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Bundles or collateral JSON.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR", parser=named_path, help="Bundles or collateral JSON.")
+    ],
     cache_dir: CacheDirOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
@@ -192,13 +201,7 @@ def _wanted(quote: str | None, fmspc: str | None, ca: PCKCAKind | None, update: 
 
 
 def _fmspc(text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError as error:
-        raise InputError("--fmspc: is not hex: write 12 digits 0-9a-f") from error
-    if len(value) != 6:
-        raise InputError(f"--fmspc: has {len(value)} bytes; it must have exactly 6")
-    return value
+    return unhex_exactly("--fmspc", text, FMSPC_SIZE)
 
 
 def _moment(text: str | None) -> datetime:

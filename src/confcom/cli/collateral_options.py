@@ -7,24 +7,35 @@ from typing import Annotated
 
 import typer
 
+from confcom.cli.option_values import named, named_path
 from confcom.collateral import Limits, Network, Source, SourceChoice, UpdateChannel, open_source
 from confcom.errors import InputError
 
-PCCSOption = Annotated[str | None, typer.Option("--pccs", metavar="URL", help="A PCCS: https://HOST:PORT.")]
+PCCSOption = Annotated[
+    str | None, typer.Option("--pccs", metavar="URL", parser=named, help="A PCCS: https://HOST:PORT.")
+]
 IntelOption = Annotated[bool, typer.Option("--intel", help="Intel's certification service (PCS), API v4.")]
 THIMOption = Annotated[bool, typer.Option("--thim", help="Azure's THIM: on an Azure machine, or its world cache.")]
-THIMURLOption = Annotated[str | None, typer.Option("--thim-url", metavar="URL", help="THIM at this address only.")]
+THIMURLOption = Annotated[
+    str | None, typer.Option("--thim-url", metavar="URL", parser=named, help="THIM at this address only.")
+]
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", metavar="FILE|DIR", help="Collateral JSON, a bundle, or a folder."),
+    typer.Option("--from", metavar="FILE|DIR", parser=named_path, help="Collateral JSON, a bundle, or a folder."),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="What the cache holds; nobody is asked.")]
 CAFileOption = Annotated[
     Path | None,
-    typer.Option("--ca-file", metavar="FILE", help="Trust these CAs beside the system's: of a PCCS of your own, PEM."),
+    typer.Option(
+        "--ca-file",
+        metavar="FILE",
+        parser=named_path,
+        help="Trust these CAs beside the system's: of a PCCS of your own, PEM.",
+    ),
 ]
 ProxyOption = Annotated[
-    str | None, typer.Option("--proxy", metavar="URL", help="[https_proxy and no_proxy of the environment]")
+    str | None,
+    typer.Option("--proxy", metavar="URL", parser=named, help="[https_proxy and no_proxy of the environment]"),
 ]
 AllowHTTPOption = Annotated[
     bool, typer.Option("--allow-http", help="Permit http:// to a host that is not this machine or on its link.")
@@ -33,7 +44,8 @@ TimeoutOption = Annotated[
     float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For all parts with all retries.")
 ]
 CacheDirOption = Annotated[
-    Path | None, typer.Option("--cache-dir", metavar="DIR", help="[$XDG_CACHE_HOME/confcom/collateral]")
+    Path | None,
+    typer.Option("--cache-dir", metavar="DIR", parser=named_path, help="[$XDG_CACHE_HOME/confcom/collateral]"),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the service anew, and keep nothing.")]
 UpdateOption = Annotated[

@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from confcom.cli.option_values import named_path
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json
 from confcom.device_plugin.settings import DevicePluginSettings
 from confcom.doctor.check import Check, Verdict, healthy
@@ -21,11 +22,17 @@ _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "red"
 def doctor(
     *,
     node: Annotated[bool, typer.Option("--node", help="Check the machine that this runs on.")] = False,
-    dev_root: Annotated[Path, typer.Option(metavar="DIR", help="Where the host's /dev is seen.")] = Path("/dev"),
-    sys_root: Annotated[Path, typer.Option(metavar="DIR", help="Where the host's /sys is seen.")] = Path("/sys"),
-    proc_root: Annotated[Path, typer.Option(metavar="DIR", help="Where the host's /proc is seen.")] = Path("/proc"),
+    dev_root: Annotated[
+        Path, typer.Option(metavar="DIR", parser=named_path, help="Where the host's /dev is seen.")
+    ] = Path("/dev"),
+    sys_root: Annotated[
+        Path, typer.Option(metavar="DIR", parser=named_path, help="Where the host's /sys is seen.")
+    ] = Path("/sys"),
+    proc_root: Annotated[
+        Path, typer.Option(metavar="DIR", parser=named_path, help="Where the host's /proc is seen.")
+    ] = Path("/proc"),
     device_plugin_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="The kubelet's folder of plugin sockets.")
+        Path, typer.Option(metavar="DIR", parser=named_path, help="The kubelet's folder of plugin sockets.")
     ] = Path("/var/lib/kubelet/device-plugins"),
     epc: Annotated[
         str | None, typer.Option(metavar="SIZE", help="The node's EPC, where nothing else tells it.")

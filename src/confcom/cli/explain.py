@@ -30,7 +30,7 @@ _EXAMPLES = {
 
 def explain(
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="CODE...", help="A number, a name, a status, or a line of a log.")
+        list[str] | None, typer.Argument(metavar="CODE", help="A number, a name, a status, or a line of a log.")
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:

@@ -53,6 +53,17 @@ def read_input(path: str, what: str) -> bytes:
     return content
 
 
+def require_one_standard_input(*named: tuple[str | None, ...]) -> None:
+    """Refuses `-` in two places; each of `named` begins with its flag, values follow.
+
+    Raises:
+        InputError: standard input, which can be read once only, was named twice; the sentence says where.
+    """
+    flags = [str(flag) for flag, *values in named for value in values if value == "-"]
+    if len(flags) > 1:
+        raise InputError(f"{flags[0]} - and {flags[1]} -: both cannot be standard input; name a file for one of them")
+
+
 def write_output(path: str, content: bytes, what: str) -> None:
     """Writes bytes to a file, or to standard output for `-`.
 

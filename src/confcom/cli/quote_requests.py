@@ -7,16 +7,19 @@ import typer
 
 from confcom.aesm import DEFAULT_SOCKET, Client
 from confcom.aesm.client import DEFAULT_TIMEOUT_SECONDS
+from confcom.cli.option_values import named, pad_report_data
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
 from confcom.errors import InputError
 from confcom.sgx import Report
 from confcom.simulation.reports import make_report
 
-_SocketOption = Annotated[str, typer.Option("--socket", metavar="PATH", help="The helper's AESM socket.")]
+_SocketOption = Annotated[str, typer.Option("--socket", metavar="PATH", parser=named, help="The helper's AESM socket.")]
 _TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.1, max=600, metavar="SECONDS", help="Deadline of each request.")
 ]
-_OutOption = Annotated[str, typer.Option("-o", "--out", metavar="FILE|-", help="Where the bytes are written.")]
+_OutOption = Annotated[
+    str, typer.Option("-o", "--out", metavar="FILE|-", parser=named, help="Where the bytes are written.")
+]
 
 
 def target_info(
@@ -41,7 +44,10 @@ def get(
     out: _OutOption,
     socket: _SocketOption = DEFAULT_SOCKET,
     report: Annotated[
-        str | None, typer.Option("--report", metavar="FILE|-", help="A REPORT (432 bytes) made for this helper's QE.")
+        str | None,
+        typer.Option(
+            "--report", metavar="FILE|-", parser=named, help="A REPORT (432 bytes) made for this helper's QE."
+        ),
     ] = None,
     simulated_report: Annotated[
         bool, typer.Option("--simulated-report", help="Let a simulated enclave make the report.")
@@ -58,26 +64,16 @@ def get(
         raise InputError("give either --report FILE or --simulated-report")
     if report_data is not None and not simulated_report:
         raise InputError("--report-data: goes with --simulated-report; a report that is given has its own")
+    wanted = pad_report_data("--report-data", report_data or "")
     client = Client(socket, timeout)
     if report is not None:
         report_bytes = read_input(report, "REPORT")
         Report.from_bytes(report_bytes)
     else:
-        report_bytes = make_report(client.get_target_info(), report_data=_report_data(report_data)).to_bytes()
+        report_bytes = make_report(client.get_target_info(), report_data=wanted).to_bytes()
     quote = client.get_quote(report_bytes)
     write_output(out, quote, "quote")
     _tell(output, {"size": len(quote), "file": out}, f"{out}: a quote of {len(quote):,} bytes", out)
-
-
-def _report_data(text: str | None) -> bytes:
-    try:
-        value = bytes.fromhex(text or "")
-    except ValueError:
-        raise InputError("--report-data: is not hex: write two digits 0-9a-f for each byte") from None
-    size = 64
-    if len(value) > size:
-        raise InputError(f"--report-data: has {len(value)} bytes; a report has {size}")
-    return value.ljust(size, b"\0")
 
 
 def _tell(output: OutputFormat, facts: Mapping[str, object], sentence: str, out: str) -> None:

@@ -27,11 +27,11 @@ from confcom.cli.collateral_options import (
     TimeoutOption,
     UpdateOption,
 )
-from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, talk
+from confcom.cli.option_values import named
+from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, require_one_standard_input, talk
 from confcom.cli.quote_files import list_files, read_quote_file
 from confcom.cli.verification_view import print_summary, print_verification
 from confcom.cli.verifiers import Verifiers, open_collateral
-from confcom.codes import TCBStatus
 from confcom.errors import ConfcomError, InputError
 from confcom.quote import (
     Allowance,
@@ -90,13 +90,14 @@ class _Task:
 def verify(
     *,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE|DIR|-...", help=f"Quotes ({_FORMS}), or folders of them.")
+        list[str], typer.Argument(metavar="FILE|DIR|-", parser=named, help=f"Quotes ({_FORMS}), or folders of them.")
     ],
     collateral: Annotated[
         str | None,
         typer.Option(
             "--collateral",
             metavar="FILE|DIR",
+            parser=named,
             help="CRLs, TCB info and QE identity: dcap-qvl's JSON, a bundle, or a folder.",
         ),
     ] = None,
@@ -114,7 +115,7 @@ def verify(
     no_cache: NoCacheOption = False,
     root: Annotated[
         str | None,
-        typer.Option("--root", metavar="FILE", help="The trusted root, PEM or DER. [Intel's]"),
+        typer.Option("--root", metavar="FILE", parser=named, help="The trusted root, PEM or DER. [Intel's]"),
     ] = None,
     at: Annotated[
         str | None,
@@ -139,7 +140,7 @@ def verify(
     policy: Annotated[
         str | None,
         typer.Option(
-            "--policy", metavar="FILE", help="The policy as TOML or JSON; flags win over it."
+            "--policy", metavar="FILE", parser=named, help="The policy as TOML or JSON; flags win over it."
         ),
     ] = None,
     mr_enclave: Annotated[
@@ -164,7 +165,9 @@ def verify(
     ] = None,
     report_data_sha256_of: Annotated[
         str | None,
-        typer.Option("--report-data-sha256-of", metavar="FILE", help="Expect SHA-256 of a file, then 32 zeros."),
+        typer.Option(
+            "--report-data-sha256-of", metavar="FILE", parser=named, help="Expect SHA-256 of a file, then 32 zeros."
+        ),
     ] = None,
     nonce: Annotated[
         str | None,
@@ -175,9 +178,9 @@ def verify(
         typer.Option("--allow-debug/--no-allow-debug", help="Accept enclaves whose memory the host can read. [no]"),
     ] = None,
     accept_status: Annotated[
-        list[TCBStatus] | None,
-        typer.Option("--accept-status", help="Accept this TCB status beside UpToDate, again for each. "
-                     "[SWHardeningNeeded]", case_sensitive=False),
+        list[str] | None,
+        typer.Option("--accept-status", metavar="STATUS", help="Accept this TCB status beside UpToDate, again for each."
+                     " [SWHardeningNeeded]"),
     ] = None,
     accept_advisory: Annotated[
         list[str] | None,
@@ -206,13 +209,20 @@ def verify(
         "report_data_sha256_of": report_data_sha256_of,
         "nonce": nonce,
         "allow_debug": allow_debug,
-        "accepted_statuses": [status.value for status in accept_status] if accept_status else None,
+        "accepted_statuses": accept_status,
         "accepted_advisories": accept_advisory,
         "rejected_advisories": reject_advisory,
         "min_tcb_evaluation_data_number": min_tcb_evaluation_data_number,
         "grace_days": grace,
         "clock_slack_seconds": clock_slack,
     }
+    require_one_standard_input(
+        ("FILE", *files),
+        ("--collateral", collateral),
+        ("--root", root),
+        ("--policy", policy),
+        ("--report-data-sha256-of", report_data_sha256_of),
+    )
     wanted, allowance = _policy(policy, given)
     moment = _moment(at)
     options = SourceOptions(

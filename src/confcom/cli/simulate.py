@@ -8,10 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from confcom.cli import simulate_pccs
+from confcom.cli.option_values import named, named_path, pad_report_data, unhex_exactly
 from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, write_output
 from confcom.cli.simulate_fetch import fetch
 from confcom.codes import TCBStatus
 from confcom.errors import InputError, SGXFormatError
+from confcom.quote.policy import MEASUREMENT_SIZE
+from confcom.quote.report_data import REPORT_DATA_SIZE
 from confcom.sgx.report import FLAG_DEBUG, FLAG_INITTED, FLAG_MODE64BIT, Attributes, TargetInfo
 from confcom.simulation.identity import QE_ISV_PROD_ID, QE_ISV_SVN, QE_MR_SIGNER, CAKind
 from confcom.simulation.platform import SimulatedPlatform
@@ -20,14 +23,14 @@ from confcom.simulation.reports import SIMULATED_MR_ENCLAVE, SIMULATED_MR_SIGNER
 app = typer.Typer(help="Stand-ins for SGX hardware: for trials and tests, never for trust.", no_args_is_help=True)
 app.command("pccs")(simulate_pccs.pccs)
 
-_REPORT_DATA_SIZE = 64
-_MEASUREMENT_SIZE = 32
 _UINT16_MAX = 0xFFFF
 
 
 @app.command()
 def platform(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that stands for the machine.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=named_path, help="The folder that stands for the machine.")
+    ],
     ca: Annotated[
         CAKind | None, typer.Option("--ca", help="CA of the PCK certificate: of one socket, or of several. [processor]")
     ] = None,
@@ -73,9 +76,14 @@ def _facts(machine: SimulatedPlatform) -> dict[str, Any]:
 def report(
     *,
     target_info: Annotated[
-        str, typer.Option("--target-info", metavar="FILE|-", help="The 512 bytes of the QE that will get the report.")
+        str,
+        typer.Option(
+            "--target-info", metavar="FILE|-", parser=named, help="The 512 bytes of the QE that will get the report."
+        ),
     ],
-    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the REPORT goes, 432 bytes.")],
+    output_file: Annotated[
+        str, typer.Option("-o", metavar="FILE|-", parser=named, help="Where the REPORT goes, 432 bytes.")
+    ],
     report_data: Annotated[
         str, typer.Option("--report-data", metavar="HEX", help="Up to 64 bytes; fewer are padded with zeros.")
     ] = "",
@@ -93,8 +101,8 @@ def report(
     made = make_report(
         _target_info(target_info),
         report_data=_report_data(report_data),
-        mr_enclave=_measurement("--mr-enclave", mr_enclave),
-        mr_signer=_measurement("--mr-signer", mr_signer),
+        mr_enclave=unhex_exactly("--mr-enclave", mr_enclave, MEASUREMENT_SIZE),
+        mr_signer=unhex_exactly("--mr-signer", mr_signer, MEASUREMENT_SIZE),
         isv_prod_id=isv_prod_id,
         isv_svn=isv_svn,
         attributes=Attributes(flags=FLAG_INITTED | FLAG_MODE64BIT | (FLAG_DEBUG if debug else 0)),
@@ -106,14 +114,16 @@ def report(
 def collateral(
     *,
     folder: Annotated[
-        Path | None, typer.Option("--simulated-platform", metavar="DIR", help="The machine's folder.")
+        Path | None,
+        typer.Option("--simulated-platform", metavar="DIR", parser=named_path, help="The machine's folder."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--from", metavar="URL", help="Its quote helper instead, http://HOST:PORT.")
+        str | None,
+        typer.Option("--from", metavar="URL", parser=named, help="Its quote helper instead, http://HOST:PORT."),
     ] = None,
-    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", help="Where the JSON goes.")],
+    output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", parser=named, help="Where the JSON goes.")],
     root: Annotated[
-        str | None, typer.Option("--root", metavar="FILE|-", help="Where the root certificate goes, PEM.")
+        str | None, typer.Option("--root", metavar="FILE|-", parser=named, help="Where the root certificate goes, PEM.")
     ] = None,
 ) -> None:
     """Write the CRLs, TCB info and QE identity of a simulated machine, signed now, in dcap-qvl's JSON."""
@@ -142,23 +152,7 @@ def _target_info(path: str) -> TargetInfo:
 
 
 def _report_data(text: str) -> bytes:
-    given = _unhex("--report-data", text)
-    if len(given) > _REPORT_DATA_SIZE:
-        raise InputError(f"--report-data: has {len(given)} bytes; a report takes {_REPORT_DATA_SIZE}")
-    if text and len(given) < _REPORT_DATA_SIZE:
-        typer.echo(f"--report-data: {len(given)} bytes, padded with zeros to {_REPORT_DATA_SIZE}", err=True)
-    return given.ljust(_REPORT_DATA_SIZE, b"\0")
-
-
-def _measurement(flag: str, text: str) -> bytes:
-    value = _unhex(flag, text)
-    if len(value) != _MEASUREMENT_SIZE:
-        raise InputError(f"{flag}: has {len(value)} bytes; it must have exactly {_MEASUREMENT_SIZE}")
-    return value
-
-
-def _unhex(flag: str, text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise InputError(f"{flag}: is not hex: write two digits 0-9a-f for each byte") from error
+    padded, given = pad_report_data("--report-data", text), len(bytes.fromhex(text))
+    if 0 < given < REPORT_DATA_SIZE:
+        typer.echo(f"--report-data: {given} bytes, padded with zeros to {REPORT_DATA_SIZE}", err=True)
+    return padded

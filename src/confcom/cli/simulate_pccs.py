@@ -9,8 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from confcom.cli.option_values import named, named_path
 from confcom.cli.output import OutputFormat, OutputOption, write_output
 from confcom.codes import TCBStatus
+from confcom.errors import InputError
 from confcom.runtime.daemon import Daemon, run
 from confcom.simulation.pccs import SimulatedPCCS
 from confcom.simulation.pccs_answers import Answer, Request
@@ -26,10 +28,15 @@ _CA_FILE = "simulated-pccs-ca.pem"
 
 def pccs(
     *,
-    folder: Annotated[Path, typer.Option("--simulated-platform", metavar="DIR", help="The machine's folder.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--simulated-platform", metavar="DIR", parser=named_path, help="The machine's folder."),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=_MAX_PORT, help="On loopback; 0 is any free one.")] = 0,
     tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a CA of its own, made now.")] = False,
-    ca_file: Annotated[str, typer.Option("--ca-file", metavar="FILE", help="Where that CA goes, PEM.")] = _CA_FILE,
+    ca_file: Annotated[
+        str, typer.Option("--ca-file", metavar="FILE", parser=named, help="Where that CA goes, PEM.")
+    ] = _CA_FILE,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,6 +55,8 @@ def pccs(
     if fault == ["list"]:
         _print_faults()
         return
+    if folder is None:
+        raise InputError("--simulated-platform: is missing; make one with 'confcom simulate platform DIR'")
     service = SimulatedPCCS(SimulatedPlatform.load(folder), FaultPlan.parse(fault or ()), early_status)
     identity = make_tls(datetime.now(UTC)) if tls else None
     server = PCCSServer(service, lambda: datetime.now(UTC), port=port, tls=identity, on_answer=_log)

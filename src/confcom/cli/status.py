@@ -1,6 +1,7 @@
 """`confcom status`: the SGX nodes of the cluster, one line each."""
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 import typer
@@ -47,6 +48,8 @@ def status(
                 talk.print(f"{node.name}: {program}: {state.detail}")
         if node.verdict not in {"", "verified"}:
             talk.print(f"{node.name}: last quote: {node.verdict}")
+    for sentence, count in Counter(sentence for node in nodes for sentence in node.limits).items():
+        talk.print(f"{count} node(s) run beside {sentence}")
     if any(node.simulated for node in nodes):
         talk.print("Simulated SGX: for trials and tests, never for trust.")
     if not installed or not all(node.is_well for node in nodes):
