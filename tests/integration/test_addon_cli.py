@@ -255,7 +255,57 @@ def test_show_as_json(cluster):
     content = json.loads(out)
     assert (code, content["enabled"], content["problems"]) == (0, True, [])
     assert content["spec"]["simulation"] == {}
-    assert {row["part"] for row in content["compatibility"]} == {"Kubernetes", "Linux"}
+    assert [row["part"] for row in content["compatibility"]] == ["Kubernetes"]
+
+
+DRIVER = {"part": "SGX driver", "found": "in-tree", "verdict": "works", "why": "Linux 5.11 and newer"}
+OLD_PSW = {"part": "Intel PSW", "found": "2.16.1", "verdict": "works with limits", "why": "below TCB baseline 13"}
+KERNEL = {"part": "Linux", "found": "6.8.0-1021-azure", "verdict": "works", "why": "in-tree driver"}
+
+
+def test_show_and_status_tell_what_the_daemons_run_beside(cluster):
+    cluster.run(*ENABLE)
+    daemons_answer(cluster, compatibility=[KERNEL, DRIVER, OLD_PSW])
+    code, out, _ = cluster.run("addon", "show", "--output", "json")
+    found = [(row["part"], row["found"], row["verdict"]) for row in json.loads(out)["compatibility"]]
+    assert (code, found) == (
+        0,
+        [
+            ("Kubernetes", "v1.36.2", "works with limits"),
+            ("Linux", "6.8.0-1021-azure", "works"),
+            ("Intel PSW", "2.16.1", "works with limits"),
+            ("SGX driver", "in-tree", "works"),
+        ],
+    )
+    code, _, err = cluster.run("status")
+    assert (code, err) == (0, "2 node(s) run beside Intel PSW 2.16.1: works with limits: below TCB baseline 13\n")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param("odd", id="no list"),
+        pytest.param([1], id="no objects"),
+        pytest.param([DRIVER | {"verdict": "splendid"}], id="a verdict of a later version"),
+        pytest.param([{"part": "SGX driver"}], id="fields that are missing"),
+        pytest.param(None, id="an older daemon"),
+    ],
+)
+def test_what_a_daemon_of_another_version_tells_is_left_out(cluster, entries):
+    cluster.run(*ENABLE)
+    daemons_answer(cluster, compatibility=entries)
+    code, out, _ = cluster.run("addon", "show", "--output", "json")
+    assert code == 0
+    assert {row["part"] for row in json.loads(out)["compatibility"]} == {"Kubernetes", "Linux"}
+    assert cluster.run("status")[0] == 0
+
+
+def test_show_says_that_it_may_not_ask_the_daemons(cluster):
+    cluster.run(*ENABLE)
+    cluster.api.denied.add(("get", "pods/proxy"))
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 0
+    assert "What the daemons run beside is not known: you may not use pods/proxy (docs/reference/rbac.md)." in out
 
 
 # --- waits -------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """What `confcom addon show` tells: the record, the roll-out, what was changed by hand, and what runs beside what."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from confcom.addon.live import hear
+from confcom.addon.nodes import Heard, beside
 from confcom.addon.observation import (
     KIND_BY_NAME,
     Observation,
@@ -51,8 +54,8 @@ def inspect_addon(api: KubeAPI, found: Observation) -> Inspection:
     Raises:
         KubeAPIError: the cluster cannot be read.
     """
-    compatibility = compatibility_of(found)
     spec = stored_spec(found)
+    compatibility = compatibility_of(found, simulated=spec is not None and spec.simulation is not None)
     if spec is None:
         return Inspection(
             enabled=False,
@@ -66,6 +69,9 @@ def inspect_addon(api: KubeAPI, found: Observation) -> Inspection:
         )
     rollouts = tuple(read_rollouts(api, spec))
     drift, notes = _drift(api, render_for(spec, found), found)
+    heard = hear(api, list(found.pods))
+    if any(said.is_refused for said in heard.values()):
+        notes.append("What the daemons run beside is not known: you may not use pods/proxy (docs/reference/rbac.md).")
     problems = [problem for state in rollouts for problem in state.problems]
     return Inspection(
         enabled=True,
@@ -75,7 +81,7 @@ def inspect_addon(api: KubeAPI, found: Observation) -> Inspection:
         drift=tuple(drift),
         problems=(*problems, *drift),
         notes=tuple(notes),
-        compatibility=compatibility,
+        compatibility=told_by_daemons(compatibility, heard.values()),
     )
 
 
@@ -158,10 +164,16 @@ def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
     return found
 
 
-def compatibility_of(found: Observation) -> tuple[Finding, ...]:
-    """The API server's version, and every kernel and kubelet that the nodes have."""
+def compatibility_of(found: Observation, *, simulated: bool) -> tuple[Finding, ...]:
+    """The API server's version and every kubelet's, and every kernel, which means nothing to a simulation."""
     infos = [node.get("status", {}).get("nodeInfo") or {} for node in found.nodes]
     kubelets = {str(info.get("kubeletVersion", "")) for info in infos} | {found.version}
-    kernels = {str(info.get("kernelVersion", "")) for info in infos}
+    kernels = set() if simulated else {str(info.get("kernelVersion", "")) for info in infos}
     pairs = [(Part.KUBERNETES, text) for text in sorted(kubelets)] + [(Part.LINUX, text) for text in sorted(kernels)]
     return tuple(look_up(part, text) for part, text in pairs if text)
+
+
+def told_by_daemons(seen: tuple[Finding, ...], heard: Iterable[Heard]) -> tuple[Finding, ...]:
+    """What was seen from outside, and beside it what only the daemons can see: drivers and PSW, each once."""
+    told = {row for said in heard for row in beside(said.status or {}) if row.part is not Part.LINUX}
+    return (*seen, *sorted(told, key=lambda row: (row.part, row.found, row.why)))

@@ -15,6 +15,7 @@ from confcom.addon.placement import selects
 from confcom.addon.rollout import node_of, pod_problem
 from confcom.addon.spec import Spec
 from confcom.kube.api import Object
+from confcom.platform.compatibility import Finding, Verdict
 
 # What QE and PCE take in an application that hosts them itself (`aesm-protocol.md` 6: under 2 MB each).
 IN_PROCESS_EPC_MIB: Final = 4
@@ -46,7 +47,10 @@ class State:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeView:
-    """One node; sizes in MiB, `epc` and `reserved` None where the device plugin could not be asked."""
+    """One node; sizes in MiB, `epc` and `reserved` None where the device plugin could not be asked.
+
+    `limits` says what the daemons run beside that does not simply work.
+    """
 
     name: str
     epc: int | None
@@ -61,6 +65,7 @@ class NodeView:
     out_of_process: int
     saved: int
     simulated: bool
+    limits: tuple[str, ...] = ()
 
     @property
     def free(self) -> int:
@@ -108,6 +113,7 @@ def _view(spec: Spec, node: Object, pods: list[Object], heard: Mapping[str, Hear
         out_of_process=users,
         saved=_saved(users, helper),
         simulated=simulated,
+        limits=_limits(plugin, helper),
     )
 
 
@@ -134,6 +140,18 @@ def _ask(pod: Object | None, heard: Mapping[str, Heard]) -> tuple[Mapping[str, A
         # An idle plugin is ready, and says why it offers nothing.
         return said.status, State(word="ready", detail=str(said.status.get("problem") or ""))
     return said.status, State(word="not ready", detail=str(said.status.get("problem") or problem or ""))
+
+
+def beside(status: Mapping[str, Any]) -> list[Finding]:
+    """What a daemon says that it runs beside; entries of a form that this version does not know are left out."""
+    with contextlib.suppress(msgspec.ValidationError):
+        return msgspec.convert(status.get("compatibility") or [], list[Finding])
+    return []
+
+
+def _limits(*statuses: Mapping[str, Any]) -> tuple[str, ...]:
+    rows = [row for status in statuses for row in beside(status) if row.verdict is not Verdict.WORKS]
+    return tuple(dict.fromkeys(f"{row.part} {row.found}: {row.verdict}: {row.why}" for row in rows))
 
 
 def _verdict(condition: Mapping[str, Any]) -> str:

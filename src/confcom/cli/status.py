@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -42,18 +43,24 @@ def status(
         data.print("The add-on is on, and no node is selected yet.")
     else:
         data.print(_table(nodes))
+    for note in _notes(nodes):
+        talk.print(note)
+    if not installed or not all(node.is_well for node in nodes):
+        raise typer.Exit(1)
+
+
+def _notes(nodes: list[NodeView]) -> Iterator[str]:
+    """What is to be said beside the table: of each node, and what many have in common once."""
     for node in nodes:
         for program, state in ((names.DEVICE_PLUGIN, node.device_plugin), (names.QUOTE_HELPER, node.quote_helper)):
             if state.detail:
-                talk.print(f"{node.name}: {program}: {state.detail}")
+                yield f"{node.name}: {program}: {state.detail}"
         if node.verdict not in {"", "verified"}:
-            talk.print(f"{node.name}: last quote: {node.verdict}")
+            yield f"{node.name}: last quote: {node.verdict}"
     for sentence, count in Counter(sentence for node in nodes for sentence in node.limits).items():
-        talk.print(f"{count} node(s) run beside {sentence}")
+        yield f"{count} node(s) run beside {sentence}"
     if any(node.simulated for node in nodes):
-        talk.print("Simulated SGX: for trials and tests, never for trust.")
-    if not installed or not all(node.is_well for node in nodes):
-        raise typer.Exit(1)
+        yield "Simulated SGX: for trials and tests, never for trust."
 
 
 def _table(nodes: list[NodeView]) -> Table:
