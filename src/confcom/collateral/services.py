@@ -3,6 +3,7 @@
 Sources: Intel's PCS API v4; the PCCS of Intel's DCAP; Azure's DCAP client for the URLs of THIM.
 """
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -44,7 +45,7 @@ class _Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class CertificateService:
+class CertificateService(abc.ABC):
     """A service that speaks the API v4; the kinds differ in the URLs of the four parts."""
 
     # What to do about collateral that has ended.
@@ -84,8 +85,9 @@ class CertificateService:
             return ()
         return (f"{host_of(self.base)} serves collateral that ended at {format_time(end)}: {self._advice}",)
 
+    @abc.abstractmethod
     def _requests(self, wanted: Wanted) -> dict[str, _Request]:
-        raise NotImplementedError
+        """Where each of the four parts is asked for."""
 
     def _reply(self, session: "Session", part: str, request: _Request) -> "Reply":
         return session.get(request.url, part, request.headers)
