@@ -28,13 +28,13 @@ from confcom.cli.collateral_options import (
     UpdateOption,
     cache_folder,
 )
-from confcom.cli.option_values import named, named_path, unhex_exactly
+from confcom.cli.option_values import moment_of, named, named_path, unhex_exactly
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
 from confcom.collateral import Cache, Obtained, UpdateChannel, Wanted, read_path, summarise, write_bundle
 from confcom.collateral.cache import age_in_words
 from confcom.collateral.summary import PartSummary
 from confcom.errors import InputError
-from confcom.quote import find_quote, format_time, parse_time
+from confcom.quote import find_quote, format_time
 from confcom.quote.origin import PCKCAKind
 
 app = typer.Typer(help="Fetch, show and carry collateral: CRLs, TCB info and QE identity.", no_args_is_help=True)
@@ -112,7 +112,7 @@ def show(
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Show every part with its window, days left, number and issuer. Exit code 1: one does not hold, or is damaged."""
-    moment = _moment(at)
+    moment = moment_of(at)
     sets, problems = _gather(paths, cache_dir)
     healthy = _print_sets(sets, moment, output, problems)
     if not healthy:
@@ -202,15 +202,6 @@ def _wanted(quote: str | None, fmspc: str | None, ca: PCKCAKind | None, update: 
 
 def _fmspc(text: str) -> bytes:
     return unhex_exactly("--fmspc", text, FMSPC_SIZE)
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise InputError(f"--at {text}: {error}") from error
 
 
 def _print_sets(sets: list[Obtained], at: datetime, output: OutputFormat, problems: Iterable[str] = ()) -> bool:

@@ -1,10 +1,12 @@
-"""Values that several verbs read in the same way: paths, and bytes in hex."""
+"""Values that several verbs read in the same way: paths, times, and bytes in hex."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from confcom.errors import InputError
+from confcom.quote import parse_time
 from confcom.quote.report_data import REPORT_DATA_SIZE
 
 
@@ -22,6 +24,20 @@ def named(text: str) -> str:
 def named_path(text: str) -> Path:
     """The same as a path."""
     return Path(named(text))
+
+
+def moment_of(at: str | None) -> datetime:
+    """The time that `--at` names; without it, now.
+
+    Raises:
+        InputError: it is no time.
+    """
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        return parse_time(at)
+    except ValueError as error:
+        raise InputError(f"--at {at}: {error}") from error
 
 
 def unhex(flag: str, text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import enum
 import errno
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,8 +32,12 @@ OutputOption = Annotated[OutputFormat, typer.Option("--output", help="How the re
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """A JSON document in lines and in ASCII: so every terminal shows it, and a file's name may have any bytes."""
+    return json.dumps(msgspec.to_builtins(value), indent=2)
 
 
 def read_input(path: str, what: str) -> bytes:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,8 +26,16 @@ from confcom.cli.collateral_options import (
     TimeoutOption,
     UpdateOption,
 )
-from confcom.cli.option_values import named
-from confcom.cli.output import OutputFormat, OutputOption, print_json, read_input, require_one_standard_input, talk
+from confcom.cli.option_values import moment_of, named
+from confcom.cli.output import (
+    OutputFormat,
+    OutputOption,
+    print_json,
+    read_input,
+    require_one_standard_input,
+    talk,
+    to_json,
+)
 from confcom.cli.quote_files import list_files, read_quote_file
 from confcom.cli.verification_view import print_summary, print_verification
 from confcom.cli.verifiers import Verifiers, open_collateral
@@ -44,7 +51,6 @@ from confcom.quote import (
     make_allowance,
     make_policy,
     override,
-    parse_time,
     read_policy,
     verification_document,
 )
@@ -224,7 +230,7 @@ def verify(
         ("--report-data-sha256-of", report_data_sha256_of),
     )
     wanted, allowance = _policy(policy, given)
-    moment = _moment(at)
+    moment = moment_of(at)
     options = SourceOptions(
         pccs=pccs,
         intel=intel,
@@ -274,7 +280,7 @@ def _run_many(task: _Task, names: list[str], output: OutputFormat) -> int:
         worst = max(worst, code)
         counts[document["verdict"]] = counts.get(document["verdict"], 0) + 1
         if output is OutputFormat.JSON:
-            sys.stdout.write(("[" if not at else ",") + "\n" + _json({"file": name} | document))
+            sys.stdout.write(("[" if not at else ",") + "\n" + to_json({"file": name} | document))
         else:
             rows.append((name, _line(document)))
     if output is OutputFormat.JSON:
@@ -305,10 +311,6 @@ def _line(document: Mapping[str, Any]) -> dict[str, Any]:
     return kept | {"identity": identity, "reasons": list(document.get("reasons", ()))[:1]}
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
 def _policy(path: str | None, given: Mapping[str, Any]) -> tuple[Policy, Allowance]:
     """The policy of the file, if any, with the flags over it; paths in the file begin at its folder."""
     flags = {key: value for key, value in given.items() if value is not None}
@@ -331,15 +333,6 @@ def _root(path: str | None) -> TrustRoot:
         return TrustRoot.from_bytes(read_input(path, "root certificate"))
     except InputError as error:
         raise InputError(f"--root {path}: {error}") from error
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise InputError(f"--at {text}: {error}") from error
 
 
 def _moment_words(at: str | None) -> str:
