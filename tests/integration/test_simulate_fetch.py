@@ -1,42 +1,19 @@
 """`confcom simulate collateral --from URL`: from a real helper, and from what is none."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import contextlib
 
 import pytest
+from fixed_answers import serving
 
 from confcom.cli import simulate_fetch
 from confcom.cli.main import main
 
 
-class _Other(BaseHTTPRequestHandler):
-    def do_GET(self):
-        code, body = self.server.answers.get(self.path, (404, b"not found"))
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def other():
     """Starts an HTTP server with fixed answers, and returns its URL."""
-    servers = []
-
-    def start(answers):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Other)
-        server.answers = answers
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield lambda answers: f"http://127.0.0.1:{servers.enter_context(serving(answers))}"
 
 
 def test_a_quote_is_verified_with_what_its_helper_hands_out(start_helper, tmp_path, capsys):

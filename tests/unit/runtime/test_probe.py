@@ -1,45 +1,24 @@
 """The exec probe against real HTTP ports: the right daemon by its generation, one line where there is none."""
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fixed_answers import serving
 
 from confcom.runtime import probe
 
 
-class _Daemon(BaseHTTPRequestHandler):
-    def do_GET(self):
-        code, body = self.server.answers.get(self.path, (404, b"not found"))
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def daemon():
-    servers = []
-
-    def start(answers):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Daemon)
-        server.answers = answers
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        servers.append(server)
-        return server.server_address[1]
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    """Starts an HTTP server with fixed answers, and returns its port."""
+    with contextlib.ExitStack() as servers:
+        yield lambda answers: servers.enter_context(serving(answers))
 
 
 @pytest.fixture
