@@ -13,7 +13,7 @@ import resource
 import select
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,6 +43,8 @@ FRAME_SECONDS = 5.0
 PRESSED_FRAME_SECONDS = 0.5
 # Under the 15 s after which Intel's client gives up, with room for the way back.
 REQUEST_SECONDS = 14.0
+# Only a client that waits longer than this is watched for leaving, since watching it costs as much as reading from it.
+UNWATCHED_SECONDS = 0.005
 # How long accepting pauses when there is no descriptor; a closed connection does not wake it.
 PAUSE_SECONDS = 0.02
 SWEEP_SECONDS = 0.25
@@ -81,7 +83,7 @@ class Client:
     Attributes:
         frame: what has been read of the request; None once it is whole.
         gone: whether the connection is closed, by either side.
-        is_given: whether a worker has it; it is not watched for leaving then, since its quote is under way.
+        is_given: whether a worker has it; it is not watched for leaving any more then, since its quote is under way.
     """
 
     __slots__ = ("attempts", "fd", "frame", "gone", "is_given", "origin", "payload", "request", "since", "table")
@@ -99,6 +101,11 @@ class Client:
         self.request: Message | None = None
         self.payload = b""
         self.attempts = 0
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether its request is not whole yet."""
+        return self.frame is not None and not self.gone
 
     def finish(self, code: int, payload: bytes) -> None:
         """Takes a worker's answer."""
@@ -147,7 +154,8 @@ class Listeners:
         self._origins: dict[int, Origin] = {}
         self._watched: dict[int, Callable[[], None]] = {}
         self.clients: dict[int, Client] = {}
-        self._arrived: list[Client] = []
+        # Clients with a whole request, by their age, whose leaving is not watched yet.
+        self._unwatched: deque[Client] = deque()
         self.counts: Counter[str] = Counter()
         self._limit = _connection_limit(SPARE_DESCRIPTORS + reserved)
         self.per_origin = min(MAX_CONNECTIONS_PER_ORIGIN, int(self._limit * ORIGIN_SHARE))
@@ -171,7 +179,6 @@ class Listeners:
         while origin.connections < self.per_origin and self._accept_one(origin):
             pass
         self._after_batch()
-        self._watch_arrived()
         del self._origins[fd]
         self._epoll.unregister(fd)
         origin.listener.close()
@@ -210,6 +217,13 @@ class Listeners:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def _ready(self) -> None:
+        self._handle_events()
+        if self._watch_waiting():
+            # Who left before being watched is found now, before the request costs a quote.
+            self._handle_events()
+        self._after_batch()
+
+    def _handle_events(self) -> None:
         arrivals = []
         for fd, events in self._epoll.poll(0, EVENTS_PER_TURN):
             client = self.clients.get(fd)
@@ -223,20 +237,23 @@ class Listeners:
         # events too.
         for origin in arrivals:
             self._accept(origin)
-        self._after_batch()
-        self._watch_arrived()
 
-    def _watch_arrived(self) -> None:
-        """Watches the new clients that wait: for the rest of their request, or in the queue."""
-        for client in self._arrived:
+    def _watch_waiting(self) -> bool:
+        """Begins to watch the clients that have waited for a while; whether there were any."""
+        found = False
+        late = time.monotonic() - UNWATCHED_SECONDS
+        waiting = self._unwatched
+        while waiting and (waiting[0].since < late or waiting[0].gone or waiting[0].is_given):
+            client = waiting.popleft()
             if not client.gone and not client.is_given:
                 self._epoll.register(client.fd, _CLIENT_EVENTS)
-        self._arrived.clear()
+                found = True
+        return found
 
     def _event(self, client: Client, events: int) -> None:
-        if client.frame is not None:
+        if client.is_reading:
             self._read(client)
-            if events & select.EPOLLRDHUP and client.frame is not None and not client.gone:
+            if events & select.EPOLLRDHUP and client.is_reading:
                 # The end of its requests came with the last piece: the rest will never come.
                 self._read(client)
         # Both directions are closed: nobody reads the answer. A half-close is not HUP.
@@ -274,8 +291,10 @@ class Listeners:
         self.counts["accepted"] += 1
         # Mostly the request is there already, and is answered or queued at once.
         self._read(client)
-        if not client.gone:
-            self._arrived.append(client)
+        if client.is_reading:
+            self._epoll.register(fd, _CLIENT_EVENTS)
+        elif not client.gone:
+            self._unwatched.append(client)
         return True
 
     def _pause(self, origin: Origin) -> None:
@@ -326,6 +345,7 @@ class Listeners:
     def _sweep(self) -> None:
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._reap(FRAME_SECONDS)
+        self._watch_waiting()
 
     def _reap(self, frame_seconds: float) -> None:
         oldest = time.monotonic() - frame_seconds
