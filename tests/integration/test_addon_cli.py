@@ -118,6 +118,43 @@ def test_enable_before_there_is_a_node(cluster):
     assert {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")} == {"sgx-3"}
 
 
+TAINT = {"key": "team", "value": "x", "effect": "NoSchedule"}
+CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+
+
+def test_a_taint_that_keeps_the_pods_away_is_named(cluster):
+    """The DaemonSet does not count such a node, so nothing in the cluster says why it gets no pod."""
+    for name in ("sgx-1", "sgx-2"):
+        cluster.api.delete(("v1", "nodes", "", name))
+    cluster.controllers.add_node("sgx-3", labels=SGX, taints=[TAINT])
+    sentence = "1 selected node(s) get no pod for their taint team=x:NoSchedule; to have them, add it to spec.nodes.tolerations"
+    code, _, err = cluster.run(*ENABLE, "--wait")
+    assert code == 0
+    assert err.splitlines()[-2:] == [
+        "Done: sgx-device-plugin on 0 of 0 node(s), sgx-quote-helper on 0 of 0 node(s).",
+        sentence,
+    ]
+    assert sentence in cluster.run("addon", "show")[1].splitlines()
+    code, out, err = cluster.run("status")
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if "sgx-3" in line]
+    assert line.count("no pod") == 2
+    assert (
+        "sgx-3: sgx-device-plugin: has no pod on this node: its taint team=x:NoSchedule is not in "
+        "spec.nodes.tolerations" in err
+    )
+
+
+def test_a_simulation_leaves_a_control_plane_alone_and_all_is_well(cluster):
+    cluster.controllers.add_node("control-plane", taints=[CONTROL_PLANE])
+    code, _, err = cluster.run(*SIMULATE, "--wait")
+    assert code == 0
+    assert "1 selected node(s) get no pod for their taint node-role.kubernetes.io/control-plane:NoSchedule" in err
+    code, out, _ = cluster.run("status", "--output", "json")
+    assert code == 0
+    assert [node["name"] for node in json.loads(out)["nodes"]] == ["plain", "sgx-1", "sgx-2"]
+
+
 def test_dry_run_writes_nothing(cluster):
     before = cluster.snapshot()
     code, out, _ = cluster.run(*ENABLE, "--dry-run")

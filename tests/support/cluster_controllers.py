@@ -187,13 +187,14 @@ def fits(node, pod):
         terms = [t["matchExpressions"] for t in required["nodeSelectorTerms"]]
         if not any(all(labels.get(e["key"]) in e["values"] for e in term) for term in terms):
             return False
-    return all(
-        any(
-            t["key"] == taint["key"] and t.get("effect", taint["effect"]) == taint["effect"]
-            for t in pod.get("tolerations", ())
-        )
-        for taint in node["spec"].get("taints", ())
-    )
+    return all(any(tolerates(t, taint) for t in pod.get("tolerations", ())) for taint in node["spec"].get("taints", ()))
+
+
+def tolerates(toleration, taint):
+    """As the scheduler's helper of that name: key, effect where one is named, and the value for `Equal`."""
+    if toleration["key"] != taint["key"] or toleration.get("effect", taint["effect"]) != taint["effect"]:
+        return False
+    return toleration.get("operator", "Equal") == "Exists" or toleration.get("value", "") == taint.get("value", "")
 
 
 def node_of(pod):

@@ -15,6 +15,7 @@ from confcom.addon.observation import (
     other_managers,
     title,
 )
+from confcom.addon.placement import kept_away
 from confcom.addon.rollout import Rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import render_for, stored_spec
@@ -72,6 +73,7 @@ def inspect_addon(api: KubeAPI, found: Observation) -> Inspection:
     heard = hear(api, list(found.pods))
     if any(said.is_refused for said in heard.values()):
         notes.append("What the daemons run beside is not known: you may not use pods/proxy (docs/reference/rbac.md).")
+    notes += kept_away(spec, found.nodes)
     problems = [problem for state in rollouts for problem in state.problems]
     return Inspection(
         enabled=True,

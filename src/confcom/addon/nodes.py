@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from confcom.addon import names
-from confcom.addon.placement import selects
+from confcom.addon.placement import plays_everywhere, refused_taints, selects
 from confcom.addon.rollout import node_of, pod_problem
 from confcom.addon.spec import Spec
 from confcom.kube.api import Object
@@ -86,15 +86,21 @@ def views(spec: Spec, nodes: Iterable[Object], pods: Iterable[Object], heard: Ma
     found = []
     for node in nodes:
         own = by_node.get(node["metadata"]["name"], [])
-        if selects(spec, node["metadata"].get("labels") or {}) or any(_component(pod) for pod in own):
+        if _is_selected(spec, node) or any(_component(pod) for pod in own):
             found.append(_view(spec, node, own, heard))
     return sorted(found, key=lambda view: view.name)
 
 
+def _is_selected(spec: Spec, node: Object) -> bool:
+    wanted = selects(spec, node["metadata"].get("labels") or {})
+    return wanted and not (plays_everywhere(spec) and refused_taints(spec, node))
+
+
 def _view(spec: Spec, node: Object, pods: list[Object], heard: Mapping[str, Heard]) -> NodeView:
-    plugin, plugin_state = _ask(_newest(pods, names.DEVICE_PLUGIN), heard)
+    absent = _absent(spec, node)
+    plugin, plugin_state = _ask(_newest(pods, names.DEVICE_PLUGIN), heard, absent)
     helper_pod = _serving(pods, heard)
-    helper, helper_state = _ask(helper_pod, heard)
+    helper, helper_state = _ask(helper_pod, heard, absent)
     if helper_pod is None and not spec.quote_helper.enabled:
         helper_state = State(word="off")
     users = out_of_process_containers(pods)
@@ -128,10 +134,17 @@ def _saved(users: int, helper: Mapping[str, Any]) -> int:
     return max(0, (users - workers) * IN_PROCESS_EPC_MIB)
 
 
-def _ask(pod: Object | None, heard: Mapping[str, Heard]) -> tuple[Mapping[str, Any], State]:
+def _absent(spec: Spec, node: Object) -> State:
+    """The state of a daemon that has no pod here."""
+    taints = refused_taints(spec, node)
+    why = f": its taint {taints[0]} is not in spec.nodes.tolerations" if taints else ""
+    return State(word="no pod", detail=f"has no pod on this node{why}")
+
+
+def _ask(pod: Object | None, heard: Mapping[str, Heard], absent: State) -> tuple[Mapping[str, Any], State]:
     """What the pod's daemon says of itself, and its state."""
     if pod is None:
-        return {}, State(word="no pod", detail="has no pod on this node")
+        return {}, absent
     problem = pod_problem(pod)
     said = heard.get(pod["metadata"]["name"], Heard())
     if said.status is None:

@@ -1,9 +1,14 @@
 """Which nodes the pods go to."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from confcom.addon.spec import Spec, Toleration
+from confcom.kube.api import Object
 
+# Taints that Kubernetes and cloud providers set for a while; pods of a DaemonSet live with most of them by themselves.
+_PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 _PLATFORM = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
 
 
@@ -39,6 +44,42 @@ def selects(spec: Spec, labels: dict[str, str]) -> bool:
         return False
     terms = selection_terms(spec)
     return not terms or any(labels.get(term["key"]) in term["values"] for term in terms)
+
+
+def plays_everywhere(spec: Spec) -> bool:
+    """Whether every Linux node is selected: then a control plane that its taint leaves out is as it should be."""
+    return spec.simulation is not None and not spec.nodes.selector
+
+
+def refused_taints(spec: Spec, node: Object) -> list[str]:
+    """The taints of a node that keep the pods away, as `KEY=VALUE:EFFECT`."""
+    return [
+        f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint['effect']}"
+        for taint in node.get("spec", {}).get("taints") or ()
+        if taint.get("effect") != "PreferNoSchedule"
+        and not taint["key"].startswith(_PASSING)
+        and not any(_tolerates(toleration, taint) for toleration in spec.nodes.tolerations)
+    ]
+
+
+def kept_away(spec: Spec, nodes: Iterable[Object]) -> tuple[str, ...]:
+    """A sentence for each taint that keeps pods away from selected nodes; the DaemonSet does not even count these."""
+    counts = Counter(
+        taint
+        for node in nodes
+        if selects(spec, node["metadata"].get("labels") or {})
+        for taint in refused_taints(spec, node)
+    )
+    return tuple(
+        f"{count} selected node(s) get no pod for their taint {taint}; to have them, add it to spec.nodes.tolerations"
+        for taint, count in sorted(counts.items())
+    )
+
+
+def _tolerates(toleration: Toleration, taint: dict[str, str]) -> bool:
+    if toleration.key != taint["key"] or toleration.effect not in ("", taint["effect"]):
+        return False
+    return toleration.operator == "Exists" or toleration.value == taint.get("value", "")
 
 
 def _in(key: str, values: list[str]) -> dict[str, Any]:

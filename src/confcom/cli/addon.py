@@ -12,16 +12,18 @@ from confcom.addon import names
 from confcom.addon.changes import Changes, change
 from confcom.addon.inspection import Inspection, inspect_addon
 from confcom.addon.observation import observe
+from confcom.addon.placement import kept_away
 from confcom.addon.render import render, to_yaml
 from confcom.addon.resource import read_resource
 from confcom.addon.schema import definition
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Done, Switch
 from confcom.addon.waiting import DEFAULT_WAIT_SECONDS, wait_for_rollout, wait_until_gone
-from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, read_input, talk
 from confcom.errors import InputError
 from confcom.kube.api import KubeAPI
 from confcom.kube.config import find_config
+from confcom.kube.kinds import NODE
 
 app = typer.Typer(help="The add-on in the current cluster: one switch for all SGX nodes.", no_args_is_help=True)
 
@@ -197,7 +199,10 @@ def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
     states = wait_for_rollout(switch.api, spec, _say, seconds=timeout)
     counts = ", ".join(f"{state.component} on {state.available} of {state.wanted} node(s)" for state in states)
     talk.print(f"Done: {counts}.")
-    if all(state.wanted == 0 for state in states):
+    taints = kept_away(spec, switch.api.list(NODE))
+    for sentence in taints:
+        talk.print(sentence)
+    if not taints and all(state.wanted == 0 for state in states):
         talk.print("No node is selected yet; nodes with SGX that are added later get the add-on by themselves.")
 
 
@@ -228,4 +233,4 @@ def _print_inspection(found: Inspection) -> None:
         table.add_column(column)
     for row in found.compatibility:
         table.add_row(row.part, row.found, row.verdict, row.why)
-    data.print(table)
+    print_table(table)

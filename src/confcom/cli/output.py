@@ -10,11 +10,15 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from confcom.errors import InputError, PlatformError
 
 # A quote, a report or collateral is far smaller; what is larger was given by mistake.
 MAX_INPUT_BYTES = 16 * 1024 * 1024
+
+# No table of ours has longer lines, node names and sentences included.
+PIPED_TABLE_WIDTH = 1000
 
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 data = Console(highlight=False, soft_wrap=True)
@@ -28,6 +32,12 @@ class OutputFormat(enum.StrEnum):
 
 
 OutputOption = Annotated[OutputFormat, typer.Option("--output", help="How the result is printed.")]
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout: as wide as the terminal, or as itself where it is piped, since grep knows no wrapped cells."""
+    console = data if data.is_terminal else Console(width=PIPED_TABLE_WIDTH, highlight=False)
+    console.print(table)
 
 
 def print_json(value: Any) -> None:

@@ -15,7 +15,7 @@ from confcom.addon.observation import observe
 from confcom.addon.spec import Spec
 from confcom.addon.switch import stored_spec
 from confcom.cli.addon import ContextOption, KubeconfigOption, connect
-from confcom.cli.output import OutputFormat, OutputOption, data, print_json, talk
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, talk
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def status(
     elif not nodes:
         data.print("The add-on is on, and no node is selected yet.")
     else:
-        data.print(_table(nodes))
+        print_table(_table(nodes))
     for note in _notes(nodes):
         talk.print(note)
     if not installed or not all(node.is_well for node in nodes):

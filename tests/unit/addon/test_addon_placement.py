@@ -3,7 +3,7 @@
 import pytest
 from cluster_controllers import fits
 
-from confcom.addon.placement import placement, selects
+from confcom.addon.placement import kept_away, placement, refused_taints, selects
 from confcom.addon.spec import Spec
 
 AMD64 = {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
@@ -47,6 +47,12 @@ TAINTS = {
     "AKS's examples": ({"key": "kubernetes.azure.com/sgx_epc_mem_in_MiB", "effect": "NoSchedule"}, True),
     "a Spot pool": ({"key": "kubernetes.azure.com/scalesetpriority", "value": "spot", "effect": "NoSchedule"}, True),
     "our own": ({"key": "confcom.io/sgx", "effect": "NoSchedule"}, True),
+    "an operator's own": ({"key": "team", "value": "x", "effect": "NoExecute"}, False),
+    "another price of the pool": (
+        {"key": "kubernetes.azure.com/scalesetpriority", "value": "regular", "effect": "NoSchedule"},
+        False,
+    ),
+    "our own key with another effect": ({"key": "confcom.io/sgx", "effect": "NoExecute"}, False),
     "a control plane": ({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}, False),
 }
 
@@ -54,7 +60,45 @@ TAINTS = {
 @pytest.mark.parametrize("name", TAINTS)
 def test_taints_that_are_lived_with(name):
     taint, wanted = TAINTS[name]
-    assert fits({"metadata": {"labels": AMD64}, "spec": {"taints": [taint]}}, placement(SIMULATION)) is wanted
+    node = {"metadata": {"labels": AMD64}, "spec": {"taints": [taint]}}
+    assert fits(node, placement(SIMULATION)) is wanted
+    assert (refused_taints(SIMULATION, node) == []) is wanted
+
+
+@pytest.mark.parametrize(
+    "taint",
+    [
+        pytest.param({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}, id="a node that is not ready"),
+        pytest.param({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}, id="a cordoned node"),
+        pytest.param(
+            {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"},
+            id="a node that has just joined",
+        ),
+        pytest.param({"key": "team", "effect": "PreferNoSchedule"}, id="a mere preference"),
+    ],
+)
+def test_taints_that_pass_are_not_spoken_of(taint):
+    assert refused_taints(HARDWARE, {"spec": {"taints": [taint]}}) == []
+
+
+def test_selected_nodes_that_a_taint_keeps_away_are_counted():
+    team = {"key": "team", "value": "x", "effect": "NoSchedule"}
+    other = {"key": "other", "effect": "NoExecute"}
+    labels = AMD64 | {"confcom.io/sgx": "true"}
+    nodes = [
+        {"metadata": {"labels": labels}, "spec": {"taints": [team]}},
+        {"metadata": {"labels": labels}, "spec": {"taints": [team, other]}},
+        {"metadata": {"labels": labels}, "spec": {}},
+        {"metadata": {"labels": AMD64}, "spec": {"taints": [{"key": "plain", "effect": "NoSchedule"}]}},
+        {"metadata": {}},
+    ]
+    advice = "to have them, add it to spec.nodes.tolerations"
+    assert kept_away(HARDWARE, nodes) == (
+        f"1 selected node(s) get no pod for their taint other:NoExecute; {advice}",
+        f"2 selected node(s) get no pod for their taint team=x:NoSchedule; {advice}",
+    )
+    mine = [{"key": "team", "operator": "Equal", "value": "x"}, {"key": "other"}]
+    assert kept_away(Spec.from_dict({"nodes": {"tolerations": mine}}), nodes) == ()
 
 
 def test_no_toleration_is_of_everything():
