@@ -56,6 +56,7 @@ def cluster(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(switch, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(switch, "FORGET_SECONDS", 0.1)
+    monkeypatch.setattr(switch, "ENDING_SECONDS", 0.1)
     api = APIServer()
     controllers = Controllers(api)
     controllers.add_node("sgx-1", labels=SGX)
@@ -592,6 +593,101 @@ def test_numbers_of_a_plugin_that_has_just_ended_are_waited_for(cluster, monkeyp
     code, _, err = cluster.run(*ENABLE)
     assert code == 0, err
     assert "a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs" in err
+
+
+ENDING = "2026-11-25T10:00:00Z"
+
+
+def end_slowly(cluster, key, looks):
+    """Has an object be removed after so many looks at its kind, as a real cluster does."""
+    cluster.api.objects[key].item["metadata"]["deletionTimestamp"] = ENDING
+    list_all, calls = cluster.api.list, []
+
+    def later(version, plural, namespace, query):
+        if plural == key[1]:
+            calls.append(1)
+            if len(calls) == looks:
+                cluster.api.delete(key)
+        return list_all(version, plural, namespace, query)
+
+    cluster.api.list = later
+
+
+def test_enable_waits_for_what_the_last_disable_still_removes(cluster, monkeypatch):
+    monkeypatch.setattr(switch, "ENDING_SECONDS", 30)
+    cluster.run(*ENABLE)
+    cluster.run("addon", "disable")
+    cluster.api.create("v1", "namespaces", {"metadata": {"name": "confcom-system", "labels": LABEL}})
+    end_slowly(cluster, ("v1", "namespaces", "", "confcom-system"), looks=3)
+    code, out, err = cluster.run(*ENABLE, "--wait")
+    assert code == 0, err
+    assert err.splitlines()[0] == "waiting for what the last disable removes"
+    assert "Namespace confcom-system created" in out
+
+
+@pytest.mark.parametrize(
+    ("key", "title"),
+    [
+        pytest.param(("v1", "namespaces", "", "confcom-system"), "Namespace confcom-system", id="the namespace"),
+        pytest.param(HELPER, "DaemonSet confcom-system/sgx-quote-helper", id="a DaemonSet"),
+        pytest.param(RESOURCE, "ConfidentialComputing confcom", id="the record"),
+        pytest.param(
+            ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "confidentialcomputings.confcom.io"),
+            "CustomResourceDefinition confidentialcomputings.confcom.io",
+            id="the definition",
+        ),
+    ],
+)
+def test_enable_refuses_what_does_not_go_and_writes_nothing(cluster, key, title):
+    cluster.run(*ENABLE)
+    cluster.api.objects[key].item["metadata"]["deletionTimestamp"] = ENDING
+    cluster.api.requests.clear()
+    code, out, err = cluster.run(*ENABLE)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == f"confcom: {title} is still being removed; try again when it is gone"
+    assert cluster.writes() == []
+
+
+def test_a_namespace_of_others_that_is_going_is_refused(cluster):
+    metadata = {"name": "confcom-system", "labels": {"team": "x"}}
+    cluster.api.create("v1", "namespaces", {"metadata": metadata})
+    cluster.api.objects["v1", "namespaces", "", "confcom-system"].item["metadata"]["deletionTimestamp"] = ENDING
+    code, _, err = cluster.run(*ENABLE)
+    assert code == 1
+    assert err == (
+        "confcom: Namespace confcom-system is being removed; try again when it is gone, or use another namespace\n"
+    )
+    assert cluster.writes() == []
+
+
+def test_disable_waits_for_the_definition_as_well(cluster):
+    cluster.run(*ENABLE)
+    key = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "confidentialcomputings.confcom.io")
+    delete = cluster.api.delete
+
+    def later(wanted):
+        if wanted == key:
+            cluster.api.objects[key].item["metadata"]["deletionTimestamp"] = ENDING
+            cluster.api.delete = delete
+        else:
+            delete(wanted)
+
+    cluster.api.delete = later
+    code, _, err = cluster.run("addon", "disable", "--wait", "--timeout", "1")
+    assert code == 3
+    assert err.splitlines()[-1] == (
+        "confcom: not gone after 1 s: CustomResourceDefinition confidentialcomputings.confcom.io"
+    )
+
+
+@pytest.mark.parametrize("name", ["kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"])
+def test_what_every_namespace_is_given_does_not_keep_it(cluster, name):
+    cluster.run(*ENABLE)
+    cluster.api.create("v1", "configmaps", {"metadata": {"name": name, "namespace": "confcom-system"}})
+    code, out, _ = cluster.run("addon", "disable", "--wait")
+    assert code == 0
+    assert "Namespace confcom-system removed" in out
+    assert cluster.api.get("v1", "namespaces", "", "confcom-system") is None
 
 
 def test_definition_that_cannot_be_renewed_is_named(cluster):

@@ -73,6 +73,11 @@ def is_ours(item: Object) -> bool:
     return (item["metadata"].get("labels") or {}).get(names.ADDON_LABEL) == names.RESOURCE_NAME
 
 
+def is_ending(item: Object) -> bool:
+    """Whether an object is being removed, and waits for what it owns or holds."""
+    return bool(item["metadata"].get("deletionTimestamp"))
+
+
 def helm_release(item: Object) -> str | None:
     """The Helm release that owns an object, as NAMESPACE/NAME, or None."""
     notes = item["metadata"].get("annotations") or {}

@@ -5,7 +5,7 @@ from typing import Final
 
 from confcom import __version__
 from confcom.addon import names
-from confcom.addon.observation import Observation, helm_release, is_applied_by_us, is_ours, title
+from confcom.addon.observation import Observation, helm_release, is_applied_by_us, is_ending, is_ours, title
 from confcom.addon.placement import selects
 from confcom.addon.spec import Spec
 from confcom.kube.api import Object
@@ -18,6 +18,14 @@ _NAMED: Final = 3
 def unsupported_version(found: Observation) -> str | None:
     """Kubernetes older than what we know."""
     return compatibility.refusal((compatibility.look_up(compatibility.Part.KUBERNETES, found.version),))
+
+
+def still_ending(found: Observation) -> str | None:
+    """Something of ours is being removed: what is applied now would go with it, or be refused half-way."""
+    for item in (*found.ours, found.definition, found.resource):
+        if item is not None and is_ending(item):
+            return f"{title(item)} is still being removed; try again when it is gone"
+    return None
 
 
 def foreign_objects(found: Observation) -> str | None:
@@ -97,8 +105,10 @@ def no_node(found: Observation, spec: Spec) -> str | None:
 
 
 def namesakes_of(rendered: list[Object], live: list[Object | None]) -> str | None:
-    """One of the objects to be applied exists and is not ours; a namespace may be anybody's."""
+    """One of the objects to be applied exists and is not ours; a namespace may be anybody's, unless it is going."""
     for item, found in zip(rendered, live, strict=True):
+        if found is not None and is_ending(found):
+            return f"{title(item)} is being removed; try again when it is gone, or use another namespace"
         if found is not None and item["kind"] != "Namespace" and not is_ours(found):
             return f"{title(item)} exists and is not of this add-on; remove it, or use another namespace"
     return None

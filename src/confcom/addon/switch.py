@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from confcom.addon import names, refusals
@@ -31,10 +32,16 @@ from confcom.kube.kinds import Kind
 DEFINITION_SECONDS: Final = 15.0
 # A node's numbers follow its device plugin's end at the kubelet's next status update, every 10 s.
 FORGET_SECONDS: Final = 25.0
+# What `disable` removed is gone after the helpers' grace period of 30 s, and the namespace some seconds later.
+ENDING_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.5
 _CONFLICT: Final = 409
-# What every namespace has by itself.
-_NAMESPACE_FURNITURE: Final = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+# What every namespace is given: by Kubernetes, by OpenShift, by Istio.
+_NAMESPACE_FURNITURE: Final = {
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ConfigMap", "openshift-service-ca.crt"),
+    ("ConfigMap", "istio-ca-root-cert"),
+}
 
 Say = Callable[[str], None]
 
@@ -65,7 +72,9 @@ class Switch:
             InputError: the wish itself cannot be fulfilled: no image, no node.
             KubeAPIError: the API server refused or failed.
         """
-        found = observe(self.api)
+        found = self._wait_while(
+            refusals.still_ending, observe(self.api), ENDING_SECONDS, "waiting for what the last disable removes"
+        )
         for sentence in (
             refusals.unsupported_version(found),
             refusals.foreign_objects(found),
@@ -79,7 +88,12 @@ class Switch:
         rendered = render_for(spec, found)
         live = [self._live(item) for item in rendered]
         _refuse(refusals.namesakes_of(rendered, live))
-        _refuse(self._wait_for_foreign_resources(found, spec))
+        self._wait_while(
+            partial(refusals.foreign_resources, spec=spec),
+            found,
+            FORGET_SECONDS,
+            "a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs",
+        )
         self._apply_definition()
         self._apply_resource(spec)
         for item, before in zip(rendered, live, strict=True):
@@ -121,18 +135,24 @@ class Switch:
 
     # --- enable -------------------------------------------------------------------------------------------------------
 
-    def _wait_for_foreign_resources(self, found: Observation, spec: Spec) -> str | None:
-        """The refusal, unless the numbers were only those of a plugin of ours that has just ended."""
-        sentence = refusals.foreign_resources(found, spec)
-        deadline = time.monotonic() + FORGET_SECONDS
-        told = False
+    def _wait_while(
+        self, refusal: Callable[[Observation], str | None], found: Observation, seconds: float, told: str
+    ) -> Observation:
+        """Looks again while something is refused that may pass by itself.
+
+        Raises:
+            AddonRefusedError: it did not pass in time.
+        """
+        deadline = time.monotonic() + seconds
+        sentence = refusal(found)
+        if sentence:
+            self.say(told)
         while sentence and time.monotonic() < deadline:
-            if not told:
-                self.say("a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs")
-                told = True
             time.sleep(POLL_SECONDS)
-            sentence = refusals.foreign_resources(observe(self.api), spec)
-        return sentence
+            found = observe(self.api)
+            sentence = refusal(found)
+        _refuse(sentence)
+        return found
 
     def _apply_definition(self) -> None:
         """Keeps the definition current; by force, since it may have come with a chart, and Helm never updates it."""

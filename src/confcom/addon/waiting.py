@@ -5,7 +5,7 @@ from typing import Final
 
 from confcom.addon import names
 from confcom.addon.live import PARALLEL_CALLS, hear
-from confcom.addon.observation import RENDERED_KINDS, RESOURCE
+from confcom.addon.observation import RENDERED_KINDS, RESOURCE, is_ending, is_ours, title
 from confcom.addon.rollout import Rollout, may_say_more, pod_problem, rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Say
@@ -97,6 +97,9 @@ def _left(api: KubeAPI) -> list[str]:
     ]
     if api.get(RESOURCE, names.RESOURCE_NAME) is not None:
         found.append(f"{names.KIND} {names.RESOURCE_NAME}")
+    definition = api.get(kinds.DEFINITION, names.CRD_NAME)
+    if definition is not None and is_ours(definition):
+        found.append(title(definition))
     # A namespace that others use was kept on purpose.
     return [text for text in found if not text.startswith("Namespace ")] or _ending_namespaces(api)
 
@@ -105,7 +108,7 @@ def _ending_namespaces(api: KubeAPI) -> list[str]:
     return [
         f"Namespace {item['metadata']['name']}"
         for item in api.list(kinds.NAMESPACE, labels=names.ADDON_SELECTOR)
-        if item["metadata"].get("deletionTimestamp")
+        if is_ending(item)
     ]
 
 
