@@ -50,6 +50,21 @@ class TestPort:
         assert status == 404
         assert body.startswith(b"not found; known: /livez /metrics /readyz /simulation/collateral.json")
 
+    def test_silent_connections_do_not_keep_the_probes_out(self, shared_helper):
+        """More than are admitted at once: some ask nothing, some half a request, some a second one by half."""
+        half = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+        held = [socket.create_connection(("127.0.0.1", shared_helper.port), timeout=20) for _ in range(90)]
+        for index, sock in enumerate(held):
+            sock.sendall((b"", half, half + b"\r\n" + half)[index % 3])
+        deadline = time.monotonic() + 20
+        while shared_helper.get("/livez")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        for sock in held:
+            while sock.recv(65536):
+                pass
+            sock.close()
+
     def test_http_nonsense_costs_one_connection(self, shared_helper):
         for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
             with socket.create_connection(("127.0.0.1", shared_helper.port), timeout=5) as sock:

@@ -185,10 +185,22 @@ class TestForeignFiles:
         (path / "keep").write_text("somebody's")
         helper.wait_for_line("socket cannot be served", NOTICE_SECONDS)
         assert (path / "keep").read_text() == "somebody's"
+        status = helper.wait_until(lambda s: not s["ready"], NOTICE_SECONDS)
+        assert status["problem"] == f"{path}: cannot be served: Is a directory"
+        assert helper.get("/readyz")[:2] == (503, f"{status['problem']}\n".encode())
         (path / "keep").unlink()
         path.rmdir()
-        helper.wait_until(lambda s: s["take_overs"] == 2, NOTICE_SECONDS)
+        helper.wait_until(lambda s: s["take_overs"] == 2 and s["ready"], NOTICE_SECONDS)
         assert ask(helper.socket, NUM) == NUM_OK
+
+    def test_what_helpers_left_that_were_killed_while_taking_the_path_is_removed(self, start_helper, short_dir):
+        folder = short_dir / "s"
+        folder.mkdir()
+        self.foreign_socket(folder / ".aesm.socket.0123abcd")
+        self.plain_file(folder / ".aesm.socket.notes")
+        helper = start_helper()
+        names = {path.name for path in Path(helper.socket).parent.iterdir()}
+        assert names == {"aesm.socket", "aesm.json", ".aesm.socket.notes"}
 
     def test_leaving_helper_never_unlinks_what_is_not_its_own(self, start_helper):
         helper = start_helper()

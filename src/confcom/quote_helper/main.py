@@ -69,9 +69,16 @@ class QuoteHelper:
 
     async def live(self, daemon: Daemon) -> None:
         """Serves until the daemon stops, then answers what was accepted."""
-        self.seats.prepare()
-        # What can fail for good comes before anything that clients see.
-        port = self._open_port()
+        try:
+            self.seats.prepare()
+            # What can fail for good comes before anything that clients see.
+            await self._serve(daemon, self._open_port())
+        finally:
+            self.seats.close()
+            self.registry.close()
+            await self.front.close()
+
+    async def _serve(self, daemon: Daemon, port: HTTPPort) -> None:
         self.front.start()
         looking = daemon.start("seats", self._look_after_seats())
         daemon.start("self-check", self.check.run())
@@ -82,9 +89,6 @@ class QuoteHelper:
         finally:
             port.stop()
             looking.cancel()
-            self.seats.close()
-            self.registry.close()
-            await self.front.close()
 
     async def _look_after_seats(self) -> None:
         while True:
@@ -129,7 +133,7 @@ class QuoteHelper:
 
     def problem(self) -> str | None:
         """Why this helper is not ready, or None."""
-        return self.check.problem()
+        return self.seats.problem or self.check.problem()
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 

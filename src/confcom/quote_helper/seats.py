@@ -65,6 +65,11 @@ class Seats:
         return bool(self._lingering)
 
     @property
+    def problem(self) -> str | None:
+        """Why a path that this helper should serve is not served, or None."""
+        return next((seat.problem for seat in self.seats if seat.problem is not None), None)
+
+    @property
     def serving(self) -> bool:
         """Whether this helper serves the shared socket; else it stands by."""
         return self.seats[0].origin is not None
@@ -103,7 +108,10 @@ class Seats:
                 move = decide(self._registry.me, others, str(seat.path), inode, dead)
                 if move is Move.TAKE:
                     self._take(seat)
-                elif move is Move.STAND_BY:
+                    continue
+                # Another helper serves it, or this one does.
+                seat.problem = None
+                if move is Move.STAND_BY:
                     self._give_up(seat)
 
     def leave(self) -> bool:
@@ -137,6 +145,7 @@ class Seats:
         try:
             # Somebody may have removed the folder since.
             _make_folder(seat.path.parent)
+            _tidy(seat.path)
             listener, inode = _bind(seat.path, lambda inode: self._record(seat, inode))
         except OSError as error:
             problem = f"{seat.path}: cannot be served: {error.strerror or error}"
@@ -149,8 +158,13 @@ class Seats:
         seat.origin, seat.inode = Origin(seat.name, seat.kind, listener), inode
         self._listeners.add(seat.origin)
         self.take_overs += 1
-        event(logger, logging.INFO, "serving", path=seat.path, generation=self._registry.me.generation)
-        if old is not None:
+        if old is None:
+            event(logger, logging.INFO, "serving", path=seat.path, generation=self._registry.me.generation)
+        else:
+            event(
+                logger, logging.WARNING, "serving again a path that somebody else had taken", cause="displaced",
+                path=seat.path, hint="helpers of one path need the same --state-dir",
+            )  # fmt: skip
             self._listeners.remove(old)
 
     def _record(self, seat: Seat, inode: tuple[int, int]) -> None:
@@ -181,6 +195,13 @@ def _make_folder(folder: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def _tidy(path: Path) -> None:
+    """Removes what helpers have left that were killed in the middle of `_bind`; the registry's lock is held."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        if left.is_socket():
+            left.unlink(missing_ok=True)
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 GET and HEAD only, no request body is read, and nothing here changes anything.
 """
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -88,9 +89,11 @@ class HTTPPort:
             event(logger, logging.INFO, "local socket open", path=self._socket.getsockname())
         else:
             event(logger, logging.INFO, "HTTP port open", address=self._socket.getsockname()[0], port=self.port)
+        closing = asyncio.create_task(self._close_silent(), name="http-silent")
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
+            closing.cancel()
             # uvicorn closes them in its own shutdown, which a cancelled task does not reach.
             for server in getattr(self._server, "servers", ()):
                 server.close()
@@ -99,6 +102,19 @@ class HTTPPort:
     def stop(self) -> None:
         """Makes `serve` return."""
         self._server.should_exit = True
+
+    async def _close_silent(self) -> None:
+        """Closes the connections that have not asked for a whole period: uvicorn's own timer begins with an answer.
+
+        Without it, as many of them as are admitted would keep the kubelet's probes out.
+        """
+        before: set[Any] = set()
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_SECONDS)
+            silent = {each for each in self._server.server_state.connections if _is_silent(each)}
+            for connection in silent & before:
+                connection.transport.close()
+            before = silent - before
 
     async def _app(
         self,
@@ -130,6 +146,12 @@ class HTTPPort:
         except Exception:
             logger.exception("HTTP route %s failed", path)
             return Answer(body=b"internal error, see the log\n", status=500)
+
+
+def _is_silent(connection: Any) -> bool:
+    """Whether a connection of uvicorn's (`H11Protocol`) is neither being answered nor on its keep-alive timer."""
+    cycle = connection.cycle
+    return cycle is None or (cycle.response_complete and connection.timeout_keep_alive_task is None)
 
 
 class _Server(uvicorn.Server):
