@@ -690,6 +690,34 @@ def test_what_every_namespace_is_given_does_not_keep_it(cluster, name):
     assert cluster.api.get("v1", "namespaces", "", "confcom-system") is None
 
 
+def test_what_another_hand_wrote_into_the_record_is_not_passed_over(cluster):
+    """Apply removes only what we once applied: the simulation would come back with the next enable."""
+    cluster.run(*ENABLE)
+    cluster.api.edit(*RESOURCE, lambda item: item["spec"].update(simulation={"epc": "8GiB"}))
+    before = cluster.api.get(*PLUGIN)
+    code, _, err = cluster.run("addon", "update", "--simulate-epc", "")
+    assert code == 1
+    assert err.splitlines()[-1] == (
+        "confcom: ConfidentialComputing confcom has spec.simulation from another hand, which apply does not take away; "
+        "remove it: kubectl edit confidentialcomputings confcom"
+    )
+    assert cluster.api.get(*PLUGIN) == before
+    assert cluster.run("addon", "update")[0] == 0
+    assert "--simulate-epc=8GiB" in cluster.api.get(*PLUGIN)["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_the_namespace_cannot_be_changed_while_the_add_on_is_on(cluster):
+    cluster.run(*ENABLE)
+    before = cluster.snapshot()
+    code, out, err = cluster.run("addon", "enable", "--namespace", "elsewhere")
+    assert (code, out) == (1, "")
+    assert err == (
+        "confcom: the add-on is enabled in the namespace confcom-system and cannot move to elsewhere; confcom addon "
+        "disable it first\n"
+    )
+    assert cluster.snapshot() == before
+
+
 def test_definition_that_cannot_be_renewed_is_named(cluster):
     """Somebody who may not write definitions, on a cluster whose definition lacks a field."""
     cluster.run(*ENABLE)

@@ -92,6 +92,16 @@ def newer_definition(found: Observation) -> str | None:
     )
 
 
+def another_namespace(stored: Spec | None, spec: Spec) -> str | None:
+    """The objects cannot move: for a while two device plugins would end each other's registration."""
+    if stored is None or stored.namespace == spec.namespace:
+        return None
+    return (
+        f"the add-on is enabled in the namespace {stored.namespace} and cannot move to {spec.namespace}; "
+        f"confcom addon disable it first"
+    )
+
+
 def no_node(found: Observation, spec: Spec) -> str | None:
     """A selector or a simulation that no node meets is a mistake; SGX nodes may well come later (R4)."""
     if not (spec.nodes.selector or spec.simulation is not None):
@@ -112,6 +122,18 @@ def namesakes_of(rendered: list[Object], live: list[Object | None]) -> str | Non
         if found is not None and item["kind"] != "Namespace" and not is_ours(found):
             return f"{title(item)} exists and is not of this add-on; remove it, or use another namespace"
     return None
+
+
+def fields_of_others(applied: Object, spec: Spec) -> str | None:
+    """The record says more than was applied: server-side apply leaves alone what another hand has set."""
+    stored, wanted = Spec.from_dict(applied.get("spec")).to_dict(), spec.to_dict()
+    foreign = sorted(field for field in stored if stored[field] != wanted.get(field))
+    if not foreign:
+        return None
+    return (
+        f"{title(applied)} has spec.{foreign[0]} from another hand, which apply does not take away; remove it: "
+        f"kubectl edit {names.PLURAL} {names.RESOURCE_NAME}"
+    )
 
 
 def old_definition(message: str) -> str | None:

@@ -83,7 +83,9 @@ class Switch:
             refusals.newer_definition(found),
         ):
             _refuse(sentence)
-        spec = change(base or stored_spec(found) or Spec(), changes)
+        stored = stored_spec(found)
+        spec = change(base or stored or Spec(), changes)
+        _refuse(refusals.another_namespace(stored, spec))
         _check_wish(refusals.no_node(found, spec))
         rendered = render_for(spec, found)
         live = [self._live(item) for item in rendered]
@@ -172,22 +174,24 @@ class Switch:
             time.sleep(POLL_SECONDS)
 
     def _apply_resource(self, spec: Spec) -> None:
+        before = self.api.get(RESOURCE, names.RESOURCE_NAME)
         try:
-            self._apply(write_resource(spec), self.api.get(RESOURCE, names.RESOURCE_NAME))
+            applied = self._apply(write_resource(spec), before)
         except KubeAPIError as error:
             _refuse(refusals.old_definition(str(error)))
             raise
+        _refuse(refusals.fields_of_others(applied, spec))
 
     def _live(self, item: Object) -> Object | None:
         metadata = item["metadata"]
         return self.api.get(KIND_BY_NAME[item["kind"]], metadata["name"], metadata.get("namespace", ""))
 
-    def _apply(self, item: Object, before: Object | None, *, force: bool = False) -> None:
-        """One object; fields that somebody changed behind our back are taken back, and named."""
+    def _apply(self, item: Object, before: Object | None, *, force: bool = False) -> Object:
+        """One object, as it is then; fields that somebody changed behind our back are taken back, and named."""
         if self.dry_run and before is None:
             # Where the namespace or the definition is not there yet, the API server cannot try it.
             self.done.append(Done(object=title(item), outcome="created"))
-            return
+            return item
         kind = KIND_BY_NAME[item["kind"]]
         taken_back: tuple[str, ...] = ()
         try:
@@ -199,6 +203,7 @@ class Switch:
             applied = self.api.apply(kind, item, force=True, dry_run=self.dry_run)
         outcome = "repaired" if taken_back else _outcome(before, applied.object, created=applied.created)
         self.done.append(Done(object=title(item), outcome=outcome, fields=taken_back))
+        return applied.object
 
     def _prune(self, rendered: list[Object], found: Observation) -> None:
         """Removes what was rendered once and is no longer: the helper's objects when it is switched off."""
