@@ -3,7 +3,8 @@
 The clients are one light C program (`clients/aesm_load.c`, compiled here with the system's compiler) that does what
 Intel's client does: connect, one request, the whole answer, close. They share the machine with what they measure, so
 only ratios between rows of one run mean something. Every figure is the median of its rounds; rounds are interleaved,
-so that a busy moment of the machine hits all rows alike.
+so that a busy moment of the machine hits all rows alike. Whoever is not measured is stopped in the meantime, so that
+no row pays for the timers of the others.
 
 The base is `baselines/bare_streams.py`: asyncio's streams, canned bytes and one P-256 signature for each request.
 
@@ -15,6 +16,7 @@ above the imports.
     python benchmarks/quote_helper.py [--quick]
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -106,8 +108,18 @@ class Server:
         status = self.status()
         return status["ready"] and all(worker["ready"] for worker in status["workers"])
 
+    @contextlib.contextmanager
+    def awake(self):
+        """Runs it for a measurement; between them it is stopped."""
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGCONT)
         self.process.wait(30)
 
 
@@ -182,7 +194,8 @@ def throughput(bench: Bench, servers: list[Server], rounds: int, seconds: float)
     for _ in range(rounds):
         for count in CONNECTIONS:
             for server in servers:
-                table[server.name][count].add(bench.load(server.path, count, seconds))
+                with server.awake():
+                    table[server.name][count].add(bench.load(server.path, count, seconds))
     return table
 
 
@@ -292,7 +305,9 @@ def print_fairness(name: str, found: tuple[Sample, Sample, Sample]) -> None:
 
 
 def main() -> None:
-    rounds, seconds = (2, 0.5) if "--quick" in sys.argv else (ROUNDS, SECONDS)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="2 rounds of half a second instead of 5 of one")
+    rounds, seconds = (2, 0.5) if parser.parse_args().quick else (ROUNDS, SECONDS)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     print(f"{os.cpu_count()} cores shared by servers and clients, load {os.getloadavg()[0]:.1f} at the start; "
@@ -304,11 +319,15 @@ def main() -> None:
             servers += [bench.helper(title, *flags) for title, flags in CONFIGURATIONS.items()]
             for server in servers:
                 server.wait()
+            for server in servers:
+                server.process.send_signal(signal.SIGSTOP)
             by_name = {server.name: server for server in servers}
             print_throughput(throughput(bench, servers, rounds, seconds))
-            print_abuse(abuse(bench, by_name["cost 0, 1 worker"], rounds, seconds))
+            with by_name["cost 0, 1 worker"].awake():
+                print_abuse(abuse(bench, by_name["cost 0, 1 worker"], rounds, seconds))
             for title in ("1 ms wait, 1 worker", "1 ms wait, 4 workers"):
-                print_fairness(title, fairness(bench, by_name[title], rounds, seconds))
+                with by_name[title].awake():
+                    print_fairness(title, fairness(bench, by_name[title], rounds, seconds))
         finally:
             for server in servers:
                 server.stop()
