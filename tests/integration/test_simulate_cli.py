@@ -163,11 +163,11 @@ WRONG_OPTIONS = {
     "no folder": (["platform"], "DIR: is missing; see 'confcom simulate platform --help'"),
     "prod id": (
         ["report", "--target-info", "-", "-o", "-", "--isv-prod-id", "65536"],
-        "--isv-prod-id: must be less than or equal to 65535",
+        "--isv-prod-id: must be at most 65535",
     ),
     "svn": (
         ["report", "--target-info", "-", "-o", "-", "--isv-svn", "-1"],
-        "--isv-svn: must be greater than or equal to 0",
+        "--isv-svn: must be at least 0",
     ),
     "no target info": (["report", "-o", "-"], "--target-info: is missing; see 'confcom simulate report --help'"),
     "no output": (["report", "--target-info", "-"], "-o: is missing; see 'confcom simulate report --help'"),

@@ -73,7 +73,11 @@ def test_what_is_no_simulated_helper(name, other, tmp_path, capsys):
         ),
         (["--from", "node:9411"], 2, "--from node:9411: is no URL of a quote helper; write http://HOST:PORT"),
         (["--from", "file:///etc/passwd"], 2, "--from file:///etc/passwd: is no URL of a quote helper"),
-        (["--from", "http://127.0.0.1:1"], 3, "http://127.0.0.1:1/simulation/root.pem: cannot be reached: [Errno 111]"),
+        (
+            ["--from", "http://127.0.0.1:1"],
+            3,
+            "http://127.0.0.1:1/simulation/root.pem: cannot be reached: Connection refused",
+        ),
     ],
 )
 def test_wrong_use(flags, code, sentence, capsys):

@@ -29,12 +29,13 @@ from confcom.cli.collateral_options import (
     cache_folder,
 )
 from confcom.cli.option_values import moment_of, named, named_path, unhex_exactly
-from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, talk, write_output
+from confcom.cli.quote_files import read_quote_file
 from confcom.collateral import Cache, Obtained, UpdateChannel, Wanted, read_path, summarise, write_bundle
 from confcom.collateral.cache import age_in_words
 from confcom.collateral.summary import PartSummary
 from confcom.errors import InputError
-from confcom.quote import find_quote, format_time
+from confcom.quote import format_time
 from confcom.quote.origin import PCKCAKind
 
 app = typer.Typer(help="Fetch, show and carry collateral: CRLs, TCB info and QE identity.", no_args_is_help=True)
@@ -48,7 +49,7 @@ _AtOption = Annotated[
 _FMSPCOption = Annotated[str | None, typer.Option("--fmspc", metavar="HEX", help="The CPU family, 12 hex digits.")]
 
 
-@app.command()
+@app.command(short_help="Get the collateral for a quote or a CPU family.")
 def fetch(
     *,
     quote: Annotated[
@@ -119,7 +120,7 @@ def show(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(short_help="Pack collateral into one bundle.")
 def export(
     *,
     output_file: Annotated[str, typer.Option("-o", metavar="FILE|-", parser=named, help="Where the bundle goes.")],
@@ -143,7 +144,7 @@ def export(
     talk.print(Text(f"{output_file}: {len(chosen)} {'set' if len(chosen) == 1 else 'sets'}: {names}"))
 
 
-@app.command("import")
+@app.command("import", short_help="Put a bundle into the cache.")
 def import_(
     *,
     paths: Annotated[
@@ -191,8 +192,9 @@ def _wanted(quote: str | None, fmspc: str | None, ca: PCKCAKind | None, update: 
     if quote is not None:
         if ca is not None:
             raise InputError("--ca: belongs to --fmspc; a quote says it itself")
+        found = read_quote_file(quote)
         try:
-            return Wanted.for_quote(find_quote(read_input(quote, "quote")).data, update)
+            return Wanted.for_quote(found.data, update)
         except InputError as error:
             raise InputError(f"{quote}: {error}") from error
     if ca is None:
@@ -257,7 +259,7 @@ def _print_set(found: Obtained, document: dict[str, Any], at: datetime) -> None:
         name = part["name"].removeprefix("certificate ").strip("'")
         cells = (name, part["until"][:16] + "Z", str(part["days_left"]), word, number, part["issuer"])
         table.add_row(*map(Text, cells), style=style)
-    data.print(table)
+    print_table(table)
     _talk_notes(found.notes)
 
 

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-from confcom.cli.option_values import named, named_path
+from confcom.cli.option_values import is_folder, named, named_path
 from confcom.collateral import Limits, Network, Source, SourceChoice, UpdateChannel, open_source
 from confcom.errors import InputError
+
+# Seconds; a service that is not there after an hour is not waited for, but seen to.
+MAX_TIMEOUT = 3600
 
 PCCSOption = Annotated[
     str | None, typer.Option("--pccs", metavar="URL", parser=named, help="A PCCS: https://HOST:PORT.")
@@ -35,17 +38,30 @@ CAFileOption = Annotated[
 ]
 ProxyOption = Annotated[
     str | None,
-    typer.Option("--proxy", metavar="URL", parser=named, help="[https_proxy and no_proxy of the environment]"),
+    typer.Option(
+        "--proxy",
+        metavar="URL",
+        parser=named,
+        help="Proxy to the service. [https_proxy and no_proxy of the environment]",
+    ),
 ]
 AllowHTTPOption = Annotated[
     bool, typer.Option("--allow-http", help="Permit http:// to a host that is not this machine or on its link.")
 ]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For all parts with all retries.")
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0.1, max=MAX_TIMEOUT, help="Deadline for all parts with all retries."
+    ),
 ]
 CacheDirOption = Annotated[
     Path | None,
-    typer.Option("--cache-dir", metavar="DIR", parser=named_path, help="[$XDG_CACHE_HOME/confcom/collateral]"),
+    typer.Option(
+        "--cache-dir",
+        metavar="DIR",
+        parser=named_path,
+        help="Where collateral is kept. [$XDG_CACHE_HOME/confcom/collateral]",
+    ),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the service anew, and keep nothing.")]
 UpdateOption = Annotated[
@@ -97,9 +113,11 @@ def cache_folder(named: Path | None) -> Path:
     """The folder of the cache: as named, or where the XDG base directory specification puts it.
 
     Raises:
-        InputError: nothing is named and the user has no home.
+        InputError: what is named is no folder, or nothing is named and the user has no home.
     """
     if named:
+        if os.path.exists(named) and not is_folder(named):  # noqa: PTH110
+            raise InputError(f"--cache-dir {named}: is not a folder")
         return named
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:

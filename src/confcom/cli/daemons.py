@@ -10,13 +10,13 @@ app = typer.Typer()
 _PASS_THROUGH = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
-@app.command("device-plugin", context_settings=_PASS_THROUGH)
+@app.command("device-plugin", short_help="Run the SGX device plugin of this node.", context_settings=_PASS_THROUGH)
 def device_plugin(context: typer.Context) -> None:
     """Run the SGX device plugin of this node; its own --help names every flag."""
     _become("confcom.device_plugin", context.args)
 
 
-@app.command("quote-helper", context_settings=_PASS_THROUGH)
+@app.command("quote-helper", short_help="Run the SGX quote helper of this node.", context_settings=_PASS_THROUGH)
 def quote_helper(context: typer.Context) -> None:
     """Run the SGX quote helper of this node; its own --help names every flag."""
     _become("confcom.quote_helper", context.args)

@@ -7,7 +7,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from confcom.cli.option_values import named_path
+from confcom.cli.option_values import is_folder, named_path
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json
 from confcom.device_plugin.settings import DevicePluginSettings
 from confcom.doctor.check import Check, Verdict, healthy
@@ -43,6 +43,9 @@ def doctor(
     """Look for what keeps this node from serving enclave applications. Exit 1 if something does."""
     if not node:
         raise InputError("doctor: say what to check: --node, the machine that this runs on")
+    for flag, root in (("--dev-root", dev_root), ("--sys-root", sys_root), ("--proc-root", proc_root)):
+        if not is_folder(root):
+            raise InputError(f"{flag} {root}: is not a folder")
     size = _size("--epc", epc) if epc is not None else None
     settings = DevicePluginSettings(epc=size, reserve=_size("--reserve", reserve))
     checks = node_checks(

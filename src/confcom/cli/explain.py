@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from confcom import codes
-from confcom.cli.output import OutputFormat, OutputOption, data, print_json, talk
+from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, talk
 from confcom.codes import Code, Family
 from confcom.errors import InputError
 
@@ -127,5 +127,5 @@ def _show_families(output: OutputFormat) -> None:
         table.add_column(heading, justify="right" if heading == "codes" else "left")
     for family in families:
         table.add_row(Text(str(family["heading"])), str(family["codes"]), Text(f"confcom explain {family['example']}"))
-    data.print(table, soft_wrap=False)
+    print_table(table)
     talk.print("Numbers, names, statuses and whole lines of a log are understood, in any spelling.", markup=False)

@@ -32,17 +32,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(addon.app, name="addon")
-app.add_typer(collateral.app, name="collateral")
-app.command("demo")(demo.demo)
+app.add_typer(addon.app, name="addon", short_help="Switch the add-on of a cluster on and off, and show it.")
+app.add_typer(collateral.app, name="collateral", short_help="Fetch, show and carry what verification rests on.")
+app.command("demo", short_help="The main job on a simulated SGX node, step by step.")(demo.demo)
 app.add_typer(daemons.app)
-app.command("doctor")(doctor.doctor)
-app.command("explain")(explain.explain)
-quote.app.command("target-info")(quote_requests.target_info)
+app.command("doctor", short_help="Say what keeps this node from serving enclaves.")(doctor.doctor)
+app.command("explain", short_help="Say what a code or status means, and what to do.")(explain.explain)
+quote.app.command("target-info", short_help="Ask a helper for the TARGETINFO of its QE.")(quote_requests.target_info)
 quote.app.command("get")(quote_requests.get)
-quote.app.command("verify")(quote_verify.verify)
+quote.app.command("verify", short_help="Verify quotes, and say whether they are the wanted ones.")(quote_verify.verify)
 app.add_typer(quote.app, name="quote")
-app.add_typer(simulate.app, name="simulate")
+app.add_typer(simulate.app, name="simulate", short_help="Stand in for SGX hardware, for trials and tests.")
 app.add_typer(status.app)
 
 
@@ -54,7 +54,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    _version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
     _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """What holds for every verb."""

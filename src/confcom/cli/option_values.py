@@ -1,5 +1,6 @@
 """Values that several verbs read in the same way: paths, times, and bytes in hex."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def named(text: str) -> str:
 def named_path(text: str) -> Path:
     """The same as a path."""
     return Path(named(text))
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there; unlike `Path.is_dir` it says no where a folder on the way may not be looked into."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def moment_of(at: str | None) -> datetime:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from confcom.cli.option_values import is_folder
 from confcom.cli.output import read_input
 from confcom.errors import InputError
 from confcom.quote import FoundQuote, find_quote
@@ -20,7 +21,7 @@ def list_files(paths: Iterable[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += _in_folder(path) if path != "-" and Path(path).is_dir() else [path]
+        found += _in_folder(path) if path != "-" and is_folder(path) else [path]
         if len(found) > MAX_FILES:
             raise InputError(f"{path}: over {MAX_FILES} files; name fewer at a time")
     return found

@@ -9,7 +9,7 @@ from confcom.aesm import DEFAULT_SOCKET, Client
 from confcom.aesm.client import DEFAULT_TIMEOUT_SECONDS
 from confcom.cli.option_values import named, pad_report_data
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, read_input, talk, write_output
-from confcom.errors import InputError
+from confcom.errors import InputError, SGXFormatError
 from confcom.sgx import Report
 from confcom.simulation.reports import make_report
 
@@ -67,13 +67,21 @@ def get(
     wanted = pad_report_data("--report-data", report_data or "")
     client = Client(socket, timeout)
     if report is not None:
-        report_bytes = read_input(report, "REPORT")
-        Report.from_bytes(report_bytes)
+        report_bytes = _read_report(report)
     else:
         report_bytes = make_report(client.get_target_info(), report_data=wanted).to_bytes()
     quote = client.get_quote(report_bytes)
     write_output(out, quote, "quote")
     _tell(output, {"size": len(quote), "file": out}, f"{out}: a quote of {len(quote):,} bytes", out)
+
+
+def _read_report(path: str) -> bytes:
+    content = read_input(path, "--report")
+    try:
+        Report.from_bytes(content)
+    except SGXFormatError as error:
+        raise InputError(f"--report {path}: {error}") from error
+    return content
 
 
 def _tell(output: OutputFormat, facts: Mapping[str, object], sentence: str, out: str) -> None:

@@ -1,5 +1,6 @@
 """`confcom quote verify`: is a quote genuine, and is it the wanted one? One quote in full, or many in a summary."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -319,7 +320,8 @@ def _policy(path: str | None, given: Mapping[str, Any]) -> tuple[Policy, Allowan
     if path is not None:
         values = read_policy(read_input(path, "policy"), path)
         if hashed := values.get("report_data_sha256_of"):
-            values["report_data_sha256_of"] = str(Path(path).parent / hashed)
+            # Joined as text: pathlib would make of ./- the word for standard input.
+            values["report_data_sha256_of"] = os.path.join(Path(path).parent, hashed)  # noqa: PTH118
     values = override(values, later)
     hashed = values.get("report_data_sha256_of")
     content = read_input(cast("str", hashed), "report data") if hashed else None
@@ -329,8 +331,9 @@ def _policy(path: str | None, given: Mapping[str, Any]) -> tuple[Policy, Allowan
 def _root(path: str | None) -> TrustRoot:
     if path is None:
         return intel_root()
+    content = read_input(path, "root certificate")
     try:
-        return TrustRoot.from_bytes(read_input(path, "root certificate"))
+        return TrustRoot.from_bytes(content)
     except InputError as error:
         raise InputError(f"--root {path}: {error}") from error
 

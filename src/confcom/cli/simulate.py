@@ -21,12 +21,12 @@ from confcom.simulation.platform import SimulatedPlatform
 from confcom.simulation.reports import SIMULATED_MR_ENCLAVE, SIMULATED_MR_SIGNER, make_report
 
 app = typer.Typer(help="Stand-ins for SGX hardware: for trials and tests, never for trust.", no_args_is_help=True)
-app.command("pccs")(simulate_pccs.pccs)
+app.command("pccs", short_help="Serve a machine's certificates and collateral.")(simulate_pccs.pccs)
 
 _UINT16_MAX = 0xFFFF
 
 
-@app.command()
+@app.command(short_help="Make a machine in a folder, or show the one there.")
 def platform(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", parser=named_path, help="The folder that stands for the machine.")
@@ -72,7 +72,7 @@ def _facts(machine: SimulatedPlatform) -> dict[str, Any]:
     }
 
 
-@app.command()
+@app.command(short_help="Write the REPORT of a simulated enclave.")
 def report(
     *,
     target_info: Annotated[
@@ -88,11 +88,13 @@ def report(
         str, typer.Option("--report-data", metavar="HEX", help="Up to 64 bytes; fewer are padded with zeros.")
     ] = "",
     mr_enclave: Annotated[
-        str, typer.Option("--mr-enclave", metavar="HEX", help="32 bytes.")
+        str, typer.Option("--mr-enclave", metavar="HEX", help="MRENCLAVE, 32 bytes.")
     ] = SIMULATED_MR_ENCLAVE.hex(),
-    mr_signer: Annotated[str, typer.Option("--mr-signer", metavar="HEX", help="32 bytes.")] = SIMULATED_MR_SIGNER.hex(),
-    isv_prod_id: Annotated[int, typer.Option("--isv-prod-id", min=0, max=_UINT16_MAX)] = 0,
-    isv_svn: Annotated[int, typer.Option("--isv-svn", min=0, max=_UINT16_MAX)] = 0,
+    mr_signer: Annotated[
+        str, typer.Option("--mr-signer", metavar="HEX", help="MRSIGNER, 32 bytes.")
+    ] = SIMULATED_MR_SIGNER.hex(),
+    isv_prod_id: Annotated[int, typer.Option("--isv-prod-id", min=0, max=_UINT16_MAX, help="ISVPRODID.")] = 0,
+    isv_svn: Annotated[int, typer.Option("--isv-svn", min=0, max=_UINT16_MAX, help="ISVSVN.")] = 0,
     debug: Annotated[
         bool, typer.Option("--debug", help="Set DEBUG: an enclave whose memory the host can read.")
     ] = False,
@@ -110,7 +112,7 @@ def report(
     write_output(output_file, made.to_bytes(), "report")
 
 
-@app.command()
+@app.command(short_help="Write a machine's collateral, signed now.")
 def collateral(
     *,
     folder: Annotated[

@@ -23,14 +23,23 @@ def fetch(url: str) -> tuple[bytes, bytes]:
         InputError: it is no http or https URL.
         PlatformError: nobody answers in time, or what answers is no helper of a simulated platform.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_usable(url):
         raise InputError(f"--from {url}: is no URL of a quote helper; write http://HOST:PORT")
     base, deadline = url.rstrip("/"), time.monotonic() + FETCH_SECONDS
     root = _get(f"{base}/simulation/root.pem", deadline)
     if b"BEGIN CERTIFICATE" not in root:
         raise PlatformError(f"--from {url}: what answers is no quote helper: /simulation/root.pem is no certificate")
     return root, _get(f"{base}/simulation/collateral.json", deadline)
+
+
+def _is_usable(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        # Reading the port checks it.
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return named and parts.scheme in {"http", "https"} and url.isascii() and url.isprintable() and " " not in url
 
 
 def _get(url: str, deadline: float) -> bytes:
@@ -50,7 +59,8 @@ def _get(url: str, deadline: float) -> bytes:
             said = error.read(200).decode(errors="replace").strip()
         raise PlatformError(f"{url}: answers {error.code}: {said or error.reason}") from None
     except urllib.error.URLError as error:
-        raise PlatformError(f"{url}: cannot be reached: {error.reason}") from error
+        reason = error.reason.strerror if isinstance(error.reason, OSError) else None
+        raise PlatformError(f"{url}: cannot be reached: {reason or error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise PlatformError(f"{url}: cannot be read: {error}") from error
     return content

@@ -23,7 +23,7 @@ _NUMBERS = ("EPC MiB", "offered", "used", "reserved", "free")
 _WORDS = ("plugin", "helper", "last quote", "EPC saved")
 
 
-@app.command("status")
+@app.command("status", short_help="Show every SGX node of the cluster, a line each.")
 def status(
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,

@@ -5,7 +5,14 @@ from typing import Final
 import typer
 
 # What typer's reader of values says, and how our sentences say it.
-_WORDING: Final = {"Value error, ": "", "Input should be": "must be"}
+_WORDING: Final = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "is not a whole number",
+    "Input should be a valid number, unable to parse string as a number": "is not a number",
+    "Input should be less than or equal to": "must be at most",
+    "Input should be greater than or equal to": "must be at least",
+    "Input should be": "must be",
+}
 
 
 def usage_sentence(error: typer.TyperException) -> str:

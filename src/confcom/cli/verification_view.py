@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from confcom.cli.output import data
+from confcom.cli.output import data, print_table
 
 _SIMULATED = "made by the simulator: proves nothing about hardware"
 # What nobody set (the KSS fields of most enclaves are zero) takes no line.
@@ -26,8 +26,8 @@ def print_verification(document: Mapping[str, Any], moment: str) -> None:
     print_facts("Identity, as the quote gives it" if reasons else "Identity", identity_facts(document["identity"]))
     print_facts("TCB", _tcb_facts(document))
     print_facts("Trust", _trust_facts(document, moment))
-    data.print(_steps(document["steps"]))
-    data.print(_windows(document["windows"]))
+    print_table(_steps(document["steps"]))
+    print_table(_windows(document["windows"]))
     print_warnings(document["warnings"])
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from confcom.cli.collateral_options import SourceOptions
+from confcom.cli.option_values import is_folder
 from confcom.cli.output import read_input
 from confcom.collateral import FileSource, Source, UpdateChannel, Wanted
 from confcom.collateral.bundle import is_bundle
@@ -85,7 +86,7 @@ def open_collateral(path: str | None, options: SourceOptions) -> tuple[Source | 
         )
     if path is None:
         return options.open(), None
-    if Path(path).is_dir():
+    if is_folder(path):
         return FileSource(path=Path(path)), None
     content = read_input(path, "collateral")
     if is_bundle(content):
