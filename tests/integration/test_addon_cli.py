@@ -6,64 +6,15 @@ import sys
 
 import pytest
 import yaml
+from addon_cluster import ENABLE, HELPER, PLUGIN, RESOURCE, SGX, SIMULATE, STARTING, daemons_answer
 from api_server import APIServer, Running
-from cluster_controllers import Controllers, status_of
+from cluster_controllers import status_of
 
-from confcom.addon import switch, waiting
+from confcom.addon import switch
 from confcom.cli.main import main
 
-HELPER = ("apps/v1", "daemonsets", "confcom-system", "sgx-quote-helper")
-PLUGIN = ("apps/v1", "daemonsets", "confcom-system", "sgx-device-plugin")
-RESOURCE = ("confcom.io/v1alpha1", "confidentialcomputings", "", "confcom")
-SGX = {"confcom.io/sgx": "true"}
 LABEL = {"confcom.io/addon": "confcom"}
 EPC = "kubernetes.azure.com/sgx_epc_mem_in_MiB"
-ENABLE = ("addon", "enable", "--image", "registry.example/confcom:1")
-SIMULATE = (*ENABLE, "--simulate-epc", "8GiB")
-
-
-class Cluster:
-    """A cluster with two SGX nodes and one without, and the command line at it."""
-
-    def __init__(self, running, controllers, capsys):
-        self.running, self.api, self.controllers, self._capsys = running, running.api, controllers, capsys
-
-    def run(self, *arguments):
-        """Exit code, stdout and stderr of one command."""
-        self._capsys.readouterr()
-        code = main([*arguments, "--kubeconfig", str(self.running.kubeconfig)])
-        out, err = self._capsys.readouterr()
-        return code, out, err
-
-    def snapshot(self):
-        return {
-            key: stored.item["metadata"]["resourceVersion"]
-            for key, stored in self.api.objects.items()
-            if key[1] != "nodes"
-        }
-
-    def kinds(self):
-        return {key[1] for key in self.api.objects} - {"nodes", "namespaces"}
-
-    def writes(self):
-        return [
-            (verb, path) for verb, path, query in self.api.requests if verb != "GET" and query.get("dryRun") != "All"
-        ]
-
-
-@pytest.fixture
-def cluster(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(switch, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(switch, "FORGET_SECONDS", 0.1)
-    monkeypatch.setattr(switch, "ENDING_SECONDS", 0.1)
-    api = APIServer()
-    controllers = Controllers(api)
-    controllers.add_node("sgx-1", labels=SGX)
-    controllers.add_node("sgx-2", labels={"node.kubernetes.io/instance-type": "Standard_DC4s_v3"})
-    controllers.add_node("plain")
-    with Running(api, tmp_path) as running:
-        yield Cluster(running, controllers, capsys)
 
 
 def outcomes(out):
@@ -380,9 +331,6 @@ def test_wait_and_show_name_what_holds_the_update(cluster, name):
     code, out, _ = cluster.run("addon", "show")
     assert code == 1
     assert sentence in out
-
-
-STARTING = {"waiting": {"reason": "PodInitializing"}}
 
 
 def test_wait_and_show_have_a_running_pod_say_why_it_is_not_ready(cluster):
@@ -772,34 +720,6 @@ def test_a_cluster_that_cannot_be_reached(tmp_path, capsys):
 
 
 # --- status ------------------------------------------------------------------------------------------------------------
-
-CONDITION = {"type": "Verified", "status": True, "reason": "Verified", "message": "m", "since": "s"}
-
-
-def daemons_answer(cluster, *, generation=1, **helper):
-    for node in ("sgx-1", "sgx-2"):
-        plugin = status_of(
-            "sgx-device-plugin",
-            ready=True,
-            problem=None,
-            generation=generation,
-            epc_mib=8284,
-            reserved_mib=92,
-            simulated=False,
-        )
-        cluster.api.pod_answers[f"sgx-device-plugin-{node}-{generation}", 9410, "/status"] = plugin
-        values = {
-            "ready": True,
-            "problem": None,
-            "role": "serving",
-            "workers": [{}],
-            "last_check": "2026-11-25T10:00:00Z",
-            "condition": CONDITION,
-            "simulated": False,
-            "generation": generation,
-        }
-        body = status_of("sgx-quote-helper", **(values | helper))
-        cluster.api.pod_answers[f"sgx-quote-helper-{node}-{generation}", 9411, "/status"] = body
 
 
 def test_status_without_the_add_on(cluster):
