@@ -221,6 +221,36 @@ def test_a_deleted_object_is_shown_and_comes_back(cluster):
     assert cluster.api.get(*HELPER)
 
 
+def test_brackets_of_a_field_and_of_a_message_are_shown_as_they_are(cluster):
+    """They are no markup: a field's path lost its container, and a closing one was a traceback."""
+
+    def change(item):
+        item["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] = "Never"
+
+    cluster.run(*ENABLE)
+    cluster.api.edit(*HELPER, change)
+    path = '.spec.template.spec.containers[name="sgx-quote-helper"].imagePullPolicy'
+    assert path in cluster.run("addon", "show")[1]
+    assert f"repaired ({path}" in cluster.run("addon", "enable")[1]
+    image = {"waiting": {"reason": "ErrImagePull", "message": "manifest [/x] of [bold]"}}
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = image
+    _, _, err = cluster.run("addon", "update", "--image", "other:2", "--wait", "--timeout", "1")
+    assert "sgx-1: sgx-quote-helper: the image cannot be had (ErrImagePull: manifest [/x] of [bold])" in err
+    assert "(ErrImagePull: manifest [/x] of [bold])" in cluster.run("addon", "show")[1]
+
+
+def test_brackets_of_what_daemons_say_are_shown_as_they_are(cluster):
+    cluster.run(*ENABLE)
+    row = {"part": "Intel PSW", "found": "2.[/x]", "verdict": "not tried", "why": "odd [bold]"}
+    daemons_answer(cluster, ready=False, problem="no [/x] of [bold]", compatibility=[row])
+    _, out, err = cluster.run("status")
+    assert "sgx-1: sgx-quote-helper: no [/x] of [bold]" in err
+    assert "2 node(s) run beside Intel PSW 2.[/x]: not tried: odd [bold]" in err
+    assert "sgx-1" in out
+    (line,) = [line for line in cluster.run("addon", "show")[1].splitlines() if "Intel PSW" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == ["Intel PSW", "2.[/x]", "not tried", "odd [bold]"]
+
+
 def test_fields_that_others_added_are_shown(cluster):
     cluster.run(*ENABLE)
     cluster.api.edit(*HELPER, lambda item: item["spec"]["template"]["spec"].update(hostPID=True))
@@ -353,13 +383,15 @@ def test_wait_and_show_have_a_running_pod_say_why_it_is_not_ready(cluster):
     [
         pytest.param(
             lambda api: api.denied.add(("get", "pods/proxy")),
-            "containers with unready status; more is not known: you may not use pods/proxy (docs/reference/rbac.md)",
+            "containers with unready status: [sgx-quote-helper]; more is not known: you may not use pods/proxy (docs/reference/rbac.md)",
             id="the proxy is refused",
         ),
-        pytest.param(lambda api: None, "containers with unready status", id="its port does not answer"),
+        pytest.param(
+            lambda api: None, "containers with unready status: [sgx-quote-helper]", id="its port does not answer"
+        ),
         pytest.param(
             lambda api: api.pod_answers.update({("sgx-quote-helper-sgx-1-1", 9411, "/status"): b"hello"}),
-            "containers with unready status",
+            "containers with unready status: [sgx-quote-helper]",
             id="something else answers",
         ),
         pytest.param(
@@ -370,7 +402,7 @@ def test_wait_and_show_have_a_running_pod_say_why_it_is_not_ready(cluster):
                     )
                 }
             ),
-            "containers with unready status",
+            "containers with unready status: [sgx-quote-helper]",
             id="it has just become ready",
         ),
     ],

@@ -124,7 +124,9 @@ class Controllers:
             pod["status"] = {"phase": "Pending", "conditions": [condition]}
         else:
             pod["spec"]["nodeName"] = name
-            unready = _condition("Ready", "False", "ContainersNotReady", "containers with unready status")
+            unready = _condition(
+                "Ready", "False", "ContainersNotReady", "containers with unready status: [sgx-quote-helper]"
+            )
             containers = [{"name": "c", "ready": False, "restartCount": 3, "state": {"waiting": block["waiting"]}}]
             pod["status"] = {
                 "phase": "Running",

@@ -187,21 +187,22 @@ def _read_file(path: str) -> Spec:
 
 
 def _say(text: str) -> None:
-    talk.print(text)
+    # What a cluster says may have brackets in it, as in [sgx-quote-helper] or containers[name="c"].
+    talk.print(text, markup=False)
 
 
 def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
     _report(switch)
     for warning in switch.api.warnings:
-        talk.print(f"Warning: {warning}")
+        talk.print(f"Warning: {warning}", markup=False)
     if switch.dry_run or not wait:
         return
     states = wait_for_rollout(switch.api, spec, _say, seconds=timeout)
     counts = ", ".join(f"{state.component} on {state.available} of {state.wanted} node(s)" for state in states)
-    talk.print(f"Done: {counts}.")
+    _say(f"Done: {counts}.")
     taints = kept_away(spec, switch.api.list(NODE))
     for sentence in taints:
-        talk.print(sentence)
+        _say(sentence)
     if not taints and all(state.wanted == 0 for state in states):
         talk.print("No node is selected yet; nodes with SGX that are added later get the add-on by themselves.")
 
@@ -209,7 +210,7 @@ def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
 def _report(switch: Switch) -> None:
     would = "would be " if switch.dry_run else ""
     for done in switch.done:
-        data.print(f"{done.object} {would}{done.outcome}{_details(done)}")
+        data.print(f"{done.object} {would}{done.outcome}{_details(done)}", markup=False)
 
 
 def _details(done: Done) -> str:
@@ -220,14 +221,14 @@ def _print_inspection(found: Inspection) -> None:
     if not found.enabled:
         data.print("The add-on is not enabled in this cluster.")
         for note in found.notes:
-            data.print(note)
+            data.print(note, markup=False)
         return
     for name, value in found.facts.items():
-        data.print(f"{name:<18} {value}")
+        data.print(f"{name:<18} {value}", markup=False)
     for note in found.notes:
-        data.print(note)
+        data.print(note, markup=False)
     for problem in found.problems:
-        data.print(f"[bold]![/bold] {problem}")
+        data.print(f"! {problem}", markup=False)
     table = Table(title="What runs beside what", title_justify="left")
     for column in ("part", "found", "verdict", "why"):
         table.add_column(column)

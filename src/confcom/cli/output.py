@@ -35,9 +35,9 @@ OutputOption = Annotated[OutputFormat, typer.Option("--output", help="How the re
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout: as wide as the terminal, or as itself where it is piped, since grep knows no wrapped cells."""
+    """A table on stdout, its cells as they are: as wide as the terminal, or as itself where it is piped."""
     console = data if data.is_terminal else Console(width=PIPED_TABLE_WIDTH, highlight=False)
-    console.print(table)
+    console.print(table, markup=False)
 
 
 def print_json(value: Any) -> None:

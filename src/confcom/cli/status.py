@@ -44,7 +44,7 @@ def status(
     else:
         print_table(_table(nodes))
     for note in _notes(nodes):
-        talk.print(note)
+        talk.print(note, markup=False)
     if not installed or not all(node.is_well for node in nodes):
         raise typer.Exit(1)
 
