@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 from addon_cluster import ENABLE, HELPER, PLUGIN, RESOURCE, SGX, SIMULATE, STARTING, daemons_answer
-from api_server import APIServer, Running
+from api_server import APIServer, RefusalError, Running
 from cluster_controllers import status_of
 
 from confcom.addon import switch
@@ -696,6 +696,59 @@ def test_the_namespace_cannot_be_changed_while_the_add_on_is_on(cluster):
         "disable it first\n"
     )
     assert cluster.snapshot() == before
+
+
+LATE = {
+    "a server that does not know the kind yet": (404, "NotFound", "the server could not find the requested resource"),
+    "a server that has the former schema": (
+        500,
+        "InternalError",
+        "failed to create typed patch object (/confcom): .spec.images: field not declared in schema",
+    ),
+}
+
+
+def answer_late(cluster, failure, times):
+    """Has some applies of the record fail, as behind several API servers."""
+    real, calls = cluster.api.apply, []
+
+    def apply(target, *arguments, **options):
+        if target == RESOURCE:
+            calls.append(target)
+            if len(calls) <= times:
+                raise RefusalError(*failure)
+        return real(target, *arguments, **options)
+
+    cluster.api.apply = apply
+    return calls
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_new_definition_reaches_every_server_in_time(cluster, name):
+    calls = answer_late(cluster, LATE[name], 3)
+    code, _, err = cluster.run(*ENABLE)
+    assert code == 0, err
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_definition_that_is_not_new_is_not_waited_for(cluster, name):
+    cluster.run(*ENABLE)
+    calls = answer_late(cluster, LATE[name], 1000)
+    code, _, _ = cluster.run("addon", "update", "--image", "j")
+    assert code != 0
+    assert len(calls) == 1
+
+
+def test_dry_run_with_a_definition_that_would_change_asks_nothing_of_the_old_one(cluster):
+    cluster.run(*ENABLE)
+    key = ("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "confidentialcomputings.confcom.io")
+    schema = cluster.api.objects[key].item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["quoteHelper"]
+    code, out, err = cluster.run("addon", "update", "--disable-sgxquotehelper", "--dry-run")
+    assert code == 0, err
+    assert "CustomResourceDefinition confidentialcomputings.confcom.io would be changed" in out
+    assert "ConfidentialComputing confcom would be changed" in out
 
 
 def test_definition_that_cannot_be_renewed_is_named(cluster):

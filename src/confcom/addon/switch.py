@@ -36,6 +36,7 @@ FORGET_SECONDS: Final = 25.0
 ENDING_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.5
 _CONFLICT: Final = 409
+_MISSING: Final = 404
 # What every namespace is given: by Kubernetes, by OpenShift, by Istio.
 _NAMESPACE_FURNITURE: Final = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -96,8 +97,7 @@ class Switch:
             FORGET_SECONDS,
             "a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs",
         )
-        self._apply_definition()
-        self._apply_resource(spec)
+        self._apply_resource(spec, fresh=self._apply_definition())
         for item, before in zip(rendered, live, strict=True):
             if item["kind"] != "Namespace" or before is None or is_ours(before):
                 self._apply(item, before)
@@ -156,13 +156,17 @@ class Switch:
         _refuse(sentence)
         return found
 
-    def _apply_definition(self) -> None:
-        """Keeps the definition current; by force, since it may have come with a chart, and Helm never updates it."""
+    def _apply_definition(self) -> bool:
+        """Keeps the definition current, and returns whether it was not.
+
+        By force, since it may have come with a chart, and Helm never updates it.
+        """
         item = definition()
         before = self.api.get(kinds.DEFINITION, names.CRD_NAME)
         self._apply(item, before, force=True)
+        fresh = self.done[-1].outcome != "unchanged"
         if self.dry_run:
-            return
+            return fresh
         deadline = time.monotonic() + DEFINITION_SECONDS
         while not _is_established(self.api.get(kinds.DEFINITION, names.CRD_NAME)):
             if time.monotonic() > deadline:
@@ -172,14 +176,26 @@ class Switch:
                     status=0,
                 )
             time.sleep(POLL_SECONDS)
+        return fresh
 
-    def _apply_resource(self, spec: Spec) -> None:
-        before = self.api.get(RESOURCE, names.RESOURCE_NAME)
-        try:
-            applied = self._apply(write_resource(spec), before)
-        except KubeAPIError as error:
-            _refuse(refusals.old_definition(str(error)))
-            raise
+    def _apply_resource(self, spec: Spec, *, fresh: bool) -> None:
+        """The record; where its definition is `fresh`, not every server of the cluster knows it at once."""
+        item, before = write_resource(spec), self.api.get(RESOURCE, names.RESOURCE_NAME)
+        if self.dry_run and fresh:
+            # The API server can try it only by the old definition.
+            self.done.append(Done(object=title(item), outcome="changed" if before else "created"))
+            return
+        deadline = time.monotonic() + (DEFINITION_SECONDS if fresh else 0.0)
+        applied: Object | None = None
+        while applied is None:
+            try:
+                applied = self._apply(item, before)
+            except KubeAPIError as error:
+                sentence = refusals.old_definition(str(error))
+                if time.monotonic() > deadline or not (sentence or error.status == _MISSING):
+                    _refuse(sentence)
+                    raise
+                time.sleep(POLL_SECONDS)
         _refuse(refusals.fields_of_others(applied, spec))
 
     def _live(self, item: Object) -> Object | None:
