@@ -56,7 +56,7 @@ class Node:
         if kind is Kind.SLOT:
             return self.slot_problem
         if self.nodes.enclave is None:
-            return "no SGX enclave device in /dev: is the SGX driver loaded?"
+            return "; ".join(self.nodes.problems) or "no SGX enclave device in /dev: is the SGX driver loaded?"
         if kind in _NEEDS_PROVISION and self.nodes.provision is None:
             return "no SGX provision device in /dev"
         return None

@@ -56,6 +56,12 @@ def test_device_node_vanishes_and_returns_with_another_path():
     assert node.place().nodes.enclave is moved
 
 
+def test_what_is_wrong_with_the_device_node_is_told_where_it_is_known():
+    """In a simulation the device is /dev/null, and there is no driver to ask about."""
+    node, _ = make(DriverNodes(enclave=None, provision=None, problems=("/dev/null is missing",)))
+    assert node.offering(Kind.EPC).problem == "/dev/null is missing"
+
+
 def test_a_refresh_without_a_change_sends_no_new_list():
     node, _ = make()
     before = {offering.offer.kind: offering.devices for offering in node.offerings}
