@@ -33,6 +33,9 @@ def device_plugin_arguments(spec: Spec) -> list[str]:
     }
     if spec.simulation is not None:
         arguments["simulate-epc"] = spec.simulation.epc
+    elif helper.enabled:
+        # Each worker has its own QE and PCE.
+        arguments["helper-epc"] = f"{names.QUOTING_EPC_MIB * helper.workers}MiB"
     flags = [f"--{name}={value}" for name, value in arguments.items()]
     return [*flags, "--intel-names"] if spec.device_plugin.intel_names else flags
 

@@ -32,6 +32,10 @@ SLOT_RESOURCE: Final = "confcom.io/sgx-quote"
 PROVISION_RESOURCE: Final = "confcom.io/sgx-provision"
 OUR_RESOURCES: Final = (EPC_RESOURCE, PROVISION_RESOURCE, SLOT_RESOURCE, HELPER_RESOURCE)
 
+# EPC of one QE and one PCE (`aesm-protocol.md` 6: under 2 MB each): a quoting worker's, and an application's that
+# hosts them itself.
+QUOTING_EPC_MIB: Final = 4
+
 # The first free one is taken: with hostNetwork two helpers share the node's ports during an update.
 DEVICE_PLUGIN_PORT: Final = 9410
 QUOTE_HELPER_PORTS: Final = (9411, 9412)

@@ -17,8 +17,6 @@ from confcom.addon.spec import Spec
 from confcom.kube.api import Object
 from confcom.platform.compatibility import Finding, Verdict
 
-# What QE and PCE take in an application that hosts them itself (`aesm-protocol.md` 6: under 2 MB each).
-IN_PROCESS_EPC_MIB: Final = 4
 _ENDED: Final = ("Succeeded", "Failed")
 _OPT_IN: Final = "SGX_AESM_ADDR"
 
@@ -131,7 +129,7 @@ def _saved(users: int, helper: Mapping[str, Any]) -> int:
     if helper.get("simulated"):
         return 0
     workers = len(helper.get("workers") or ()) or 1
-    return max(0, (users - workers) * IN_PROCESS_EPC_MIB)
+    return max(0, (users - workers) * names.QUOTING_EPC_MIB)
 
 
 def _absent(spec: Spec, node: Object) -> State:

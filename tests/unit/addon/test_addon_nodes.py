@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from confcom.addon.nodes import IN_PROCESS_EPC_MIB, Heard, epc_of, out_of_process_containers, read_status, views
+from confcom.addon import names
+from confcom.addon.nodes import Heard, epc_of, out_of_process_containers, read_status, views
 from confcom.addon.spec import Spec
 from confcom.device_plugin.inventory import QUOTING_EPC_MIB
 
@@ -61,7 +62,7 @@ def test_who_gets_quotes_from_the_helper(pod, count):
 
 
 def test_one_number_for_qe_and_pce():
-    assert IN_PROCESS_EPC_MIB == QUOTING_EPC_MIB
+    assert names.QUOTING_EPC_MIB == QUOTING_EPC_MIB
 
 
 def node(name="a", epc="8100", sgx="true"):
@@ -105,7 +106,7 @@ def test_a_node_where_all_is_well():
     assert found.is_well
     assert (found.epc, found.allocatable, found.allocated, found.reserved, found.free) == (8192, 8100, 158, 92, 7942)
     assert (found.role, found.verdict, found.last_check) == ("serving", "verified", "2026-11-25T10:00:00Z")
-    assert (found.out_of_process, found.saved) == (2, IN_PROCESS_EPC_MIB)
+    assert (found.out_of_process, found.saved) == (2, names.QUOTING_EPC_MIB)
 
 
 def test_nothing_is_saved_in_simulation():

@@ -113,6 +113,15 @@ def test_a_helper_on_hardware_waits_for_its_devices(name):
     assert settings_of(name, names.QUOTE_HELPER).backend == "dcap"
 
 
+@pytest.mark.parametrize(("name", "mib"), [("hardware", 4), ("everything", 12), ("simulation", 0)])
+def test_every_worker_of_the_helper_has_epc_for_its_own_enclaves(name, mib):
+    """Else the workers of a second helper would wait for EPC during an update, or page that of tenants."""
+    workers = settings_of(name, names.QUOTE_HELPER).workers
+    plugin = settings_of(name, names.DEVICE_PLUGIN)
+    assert plugin.helper_epc_mib == mib
+    assert mib in (0, workers * inventory.QUOTING_EPC_MIB)
+
+
 def test_without_a_helper_nothing_is_withheld_for_it():
     plugin = settings_of("plugin-only", names.DEVICE_PLUGIN)
     assert (plugin.helper_tokens, plugin.slots) == (0, 0)
