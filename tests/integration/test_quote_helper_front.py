@@ -12,8 +12,9 @@ from quote_requests import KEY_ID, error_code
 
 from confcom.aesm import messages as m
 from confcom.quote_helper import front as front_module
+from confcom.quote_helper.connection import ListeningSocket, Origin
 from confcom.quote_helper.front import Front
-from confcom.quote_helper.listeners import BACKLOG, ListeningSocket, Origin
+from confcom.quote_helper.listeners import BACKLOG
 from confcom.quote_helper.ring import Ring
 from confcom.quoting import worker_process
 from confcom.quoting.backend import BackendSettings

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.quote_helper import service
-from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Client, Listeners
+from confcom.quote_helper.connection import Client
+from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Listeners
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import pack_quote, split_quote

@@ -11,16 +11,13 @@ import logging
 import os
 import resource
 import select
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from confcom.aesm.framing import HEADER_BYTES, MAX_REQUEST_BYTES, encode_frame
-from confcom.aesm.messages import Message, Response
+from confcom.aesm.framing import HEADER_BYTES, MAX_REQUEST_BYTES
 from confcom.errors import PlatformError
-from confcom.quoting.hop import Operation
+from confcom.quote_helper.connection import Client, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -54,78 +51,6 @@ _CLIENT_EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 # Nearly every request fits into the first read; only where it is full is there a second, of all that may come.
 _FIRST_READ_BYTES = 4096
 _READ_BYTES = HEADER_BYTES + MAX_REQUEST_BYTES + 1
-
-
-class ListeningSocket(socket.socket):
-    """A socket whose new connections are bare descriptors: an object for each costs as much as accepting it."""
-
-    def accept_descriptor(self) -> int:
-        """The descriptor of the next connection, which the caller owns."""
-        # What `accept` itself calls; the stubs do not know it.
-        descriptor: int = self._accept()[0]  # type: ignore[attr-defined]
-        return descriptor
-
-
-@dataclass(slots=True, eq=False)
-class Origin:
-    """One listening socket, whose clients share a queue: `shared`, or a slot's id."""
-
-    name: str
-    kind: str
-    listener: ListeningSocket
-    connections: int = 0
-    paused: bool = False
-
-
-class Client:
-    """One connection, and at the same time the job that a worker does for it.
-
-    Attributes:
-        frame: what has been read of the request; None once it is whole.
-        gone: whether the connection is closed, by either side.
-        is_given: whether a worker has it; it is not watched for leaving any more then, since its quote is under way.
-    """
-
-    __slots__ = ("attempts", "fd", "frame", "gone", "is_given", "origin", "payload", "request", "since", "table")
-
-    operation = Operation.QUOTE
-
-    def __init__(self, fd: int, origin: Origin, table: "Listeners") -> None:
-        self.fd = fd
-        self.origin = origin
-        self.table = table
-        self.since = time.monotonic()
-        self.frame: bytes | None = b""
-        self.gone = False
-        self.is_given = False
-        self.request: Message | None = None
-        self.payload = b""
-        self.attempts = 0
-
-    @property
-    def is_reading(self) -> bool:
-        """Whether its request is not whole yet."""
-        return self.frame is not None and not self.gone
-
-    def finish(self, code: int, payload: bytes) -> None:
-        """Takes a worker's answer."""
-        if not self.gone:
-            self.table.on_answer(self, code, payload)
-
-    def send(self, response: Response) -> None:
-        """Answers in one send, which the kernel takes whole up to 200 KB, and closes."""
-        try:
-            os.write(self.fd, encode_frame(response.envelope()))
-        except OSError:
-            self.table.counts["left"] += 1
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connection; safe to call again."""
-        if not self.gone:
-            self.gone = True
-            self.table.forget(self)
-            os.close(self.fd)
 
 
 class Listeners:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from confcom.errors import PlatformError
-from confcom.quote_helper.listeners import BACKLOG, Listeners, ListeningSocket, Origin
+from confcom.quote_helper.connection import ListeningSocket, Origin
+from confcom.quote_helper.listeners import BACKLOG, Listeners
 from confcom.quote_helper.succession import BusyError, Move, Registry, decide
 from confcom.runtime.logs import event
 
