@@ -4,6 +4,7 @@ The API server enforces the schema that `addon.schema` makes of these types; `Sp
 file, where there is no API server.
 """
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -255,8 +256,7 @@ class Spec(_Values, frozen=True, kw_only=True):
         try:
             spec = msgspec.convert(content if content is not None else {}, cls)
         except msgspec.ValidationError as error:
-            problem, _, path = str(error).partition(" - at `$")
-            raise InputError(f"spec{path.rstrip('`')}: {_in_words(problem)}") from None
+            raise InputError(_in_words(str(error))) from None
         broken = next(_broken(spec, "spec"), None)
         if broken:
             raise InputError(broken)
@@ -274,10 +274,18 @@ def _broken(value: Any, path: str) -> Any:
             yield f"{path}{rule.field_path}: {rule.message}"
 
 
-def _in_words(problem: str) -> str:
-    """The problem without a regular expression in it."""
-    pattern = problem.partition("matching regex '")[2].removesuffix("'").replace("\\\\", "\\")
-    return _WORDS.get(pattern, problem)
+# msgspec's sentence: the problem, and where below the top (`$`) it is.
+_PROBLEM = re.compile(r"(?P<problem>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`)?", re.DOTALL)
+
+
+def _in_words(sentence: str) -> str:
+    """A problem with its path in front, and without a regular expression in it."""
+    match = _PROBLEM.fullmatch(sentence)
+    if match is None:
+        return f"spec: {sentence}"
+    pattern = match["problem"].partition("matching regex '")[2].removesuffix("'").replace("\\\\", "\\")
+    problem = _WORDS.get(pattern, match["problem"])
+    return f"spec{match['path'] or ''}: {'a key: ' if match['key'] else ''}{problem}"
 
 
 def _sparse(value: Any) -> Any:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.table import Table
 
 from confcom.addon import names
@@ -14,13 +13,12 @@ from confcom.addon.inspection import Inspection, inspect_addon
 from confcom.addon.observation import observe
 from confcom.addon.placement import kept_away
 from confcom.addon.render import render, to_yaml
-from confcom.addon.resource import read_resource
+from confcom.addon.resource import read_file
 from confcom.addon.schema import definition
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Done, Switch
 from confcom.addon.waiting import DEFAULT_WAIT_SECONDS, wait_for_rollout, wait_until_gone
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, read_input, talk
-from confcom.errors import InputError
 from confcom.kube.api import KubeAPI
 from confcom.kube.config import find_config
 from confcom.kube.kinds import NODE
@@ -179,11 +177,7 @@ def render_objects(
 
 
 def _read_file(path: str) -> Spec:
-    try:
-        content = yaml.safe_load(read_input(path, "file"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"file {path}: is not YAML: {' '.join(str(error).split())}") from None
-    return read_resource(content, f"file {path}")
+    return read_file(read_input(path, "file"), f"file {path}")
 
 
 def _say(text: str) -> None:

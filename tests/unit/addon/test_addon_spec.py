@@ -1,12 +1,16 @@
 """The custom resource as values: what it takes, what it refuses and in which words, and what it writes back."""
 
+import contextlib
+import json
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from confcom.addon.changes import Changes, change, parse_selector
 from confcom.addon.provider import provider_of, settle_provider
-from confcom.addon.resource import read_resource, write_resource
+from confcom.addon.resource import read_file, read_resource, write_resource
 from confcom.addon.rules import pccs_is_for_intels_client
 from confcom.addon.spec import Spec
 from confcom.errors import InputError
@@ -186,6 +190,69 @@ BAD_RESOURCES = {
         "f: spec.quoteHelper.workers: Expected `int` >= 1",
     ),
 }
+
+
+GOOD = """\
+apiVersion: confcom.io/v1alpha1
+kind: ConfidentialComputing
+metadata: {name: confcom}
+spec: {quoteHelper: {workers: 2}}
+"""
+BAD_FILES = {
+    "no YAML": ("{", "f: is not YAML: while parsing a flow node"),
+    "no text": (b"\xff\xfe\xff", "f: is not YAML: "),
+    "a control character": ("a: \x00", "f: is not YAML: "),
+    "a date that is none": (GOOD + "x: 2026-99-99", "f: is not YAML: month must be in 1..12"),
+    "nested without an end": ("[" * 100_000, "f: is nested too deeply"),
+    "nothing": ("", "f: holds no object"),
+    "two documents": (GOOD + "---\n" + GOOD, "f: holds 2 documents; give the ConfidentialComputing alone"),
+    "itself": ("a: &a [*a]", "f: holds a None (None)"),
+    "a field twice": (
+        GOOD + "spec: {}",
+        'f: is not YAML: the key spec stands twice in "<byte string>", line 5, column 1',
+    ),
+    "a field twice inside": (
+        GOOD.replace("workers: 2", "workers: 2, workers: 3"),
+        "f: is not YAML: the key workers stands twice",
+    ),
+    "a name in the place of metadata": (
+        GOOD.replace("{name: confcom}", "confcom"),
+        "f: metadata.name: there is one ConfidentialComputing per cluster and it is named confcom, not None",
+    ),
+    "stray fields of several types": (GOOD + "1: 2\nx: y\n2026-01-01: z\n", "f: 1: there is no such field"),
+    "a number as a field": (GOOD.replace("quoteHelper:", "1:"), "f: spec: a key: Expected `str`"),
+    "a switch as a label": (
+        GOOD.replace("quoteHelper: {workers: 2}", "nodes: {labels: {on: 'x'}}"),
+        "f: spec.nodes.labels: a key: Expected `str`, got `bool`",
+    ),
+    "a bad field": (GOOD.replace("2", "0"), "f: spec.quoteHelper.workers: Expected `int` >= 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_file_refuses(name):
+    content, sentence = BAD_FILES[name]
+    with pytest.raises(InputError) as refused:
+        read_file(content if isinstance(content, bytes) else content.encode(), "f")
+    assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(GOOD, id="YAML"),
+        pytest.param(f"# A comment.\n---\n{GOOD}---\n# Nothing.\n", id="with empty documents around it"),
+        pytest.param(json.dumps(yaml.safe_load(GOOD)), id="JSON"),
+    ],
+)
+def test_file_is_read(content):
+    assert read_file(content.encode(), "f").quote_helper.workers == 2
+
+
+@given(st.binary(max_size=200))
+def test_any_file_is_read_or_refused(content):
+    with contextlib.suppress(InputError):
+        read_file(content, "f")
 
 
 @pytest.mark.parametrize("name", BAD_RESOURCES)
