@@ -70,6 +70,16 @@ def test_enable_before_there_is_a_node(cluster):
     assert {pod["spec"]["nodeName"] for pod in cluster.api.all("v1", "pods")} == {"sgx-3"}
 
 
+def test_enable_and_show_say_that_no_certificate_service_is_named(cluster):
+    start = "No certificate service is named: Intel's client will look for a PCCS at localhost:8081"
+    assert cluster.run(*ENABLE)[2].startswith(start)
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 0
+    assert start in out
+    code, _, err = cluster.run("addon", "update", "--simulate-epc", "8GiB")
+    assert (code, err) == (0, "")
+
+
 TAINT = {"key": "team", "value": "x", "effect": "NoSchedule"}
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 

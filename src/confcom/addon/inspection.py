@@ -16,9 +16,10 @@ from confcom.addon.observation import (
     title,
 )
 from confcom.addon.placement import kept_away
+from confcom.addon.provider import missing_service
 from confcom.addon.rollout import Rollout
 from confcom.addon.spec import Spec
-from confcom.addon.switch import render_for, stored_spec
+from confcom.addon.switch import render_for, settle_for, stored_spec
 from confcom.addon.waiting import read_rollouts
 from confcom.errors import KubeAPIError
 from confcom.kube.api import KubeAPI, Object
@@ -73,7 +74,7 @@ def inspect_addon(api: KubeAPI, found: Observation) -> Inspection:
     heard = hear(api, list(found.pods))
     if any(said.is_refused for said in heard.values()):
         notes.append("What the daemons run beside is not known: you may not use pods/proxy (docs/reference/rbac.md).")
-    notes += kept_away(spec, found.nodes)
+    notes += (*kept_away(spec, found.nodes), *filter(None, (missing_service(settle_for(spec, found)),)))
     problems = [problem for state in rollouts for problem in state.problems]
     return Inspection(
         enabled=True,

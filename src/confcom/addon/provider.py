@@ -65,6 +65,16 @@ def settle_provider(spec: Spec, node_provider_ids: list[str]) -> Spec:
     return msgspec.structs.replace(spec, quote_provider="azure" if azure else "intel")
 
 
+def missing_service(spec: Spec) -> str | None:
+    """What a settled spec lacks for certificates, in words: Intel's client alone asks a PCCS at its own localhost."""
+    if spec.simulation is not None or not spec.quote_helper.enabled or provider_of(spec) == "azure" or has_pccs(spec):
+        return None
+    return (
+        "No certificate service is named: Intel's client will look for a PCCS at localhost:8081 and the quote helpers "
+        "will not be ready; name yours in spec.pccs.url (docs/reference/custom-resource.md)"
+    )
+
+
 def _collateral(spec: Spec) -> str:
     """Where the helper's self-check looks; without a source it says so in its condition, and stays ready."""
     if spec.pccs.url.startswith("https://"):

@@ -18,7 +18,7 @@ from confcom.addon.observation import (
     observe,
     title,
 )
-from confcom.addon.provider import settle_provider
+from confcom.addon.provider import missing_service, settle_provider
 from confcom.addon.render import render
 from confcom.addon.resource import write_resource
 from confcom.addon.schema import definition
@@ -97,6 +97,8 @@ class Switch:
             FORGET_SECONDS,
             "a node still offers SGX resources; waiting for its kubelet to notice that no plugin runs",
         )
+        if lacks := missing_service(settle_for(spec, found)):
+            self.say(lacks)
         self._apply_resource(spec, fresh=self._apply_definition())
         for item, before in zip(rendered, live, strict=True):
             if item["kind"] != "Namespace" or before is None or is_ours(before):
@@ -268,10 +270,14 @@ def stored_spec(found: Observation) -> Spec | None:
         ) from None
 
 
+def settle_for(spec: Spec, found: Observation) -> Spec:
+    """The spec for this cluster, whose nodes settle what `auto` means."""
+    return settle_provider(spec, [str(node.get("spec", {}).get("providerID", "")) for node in found.nodes])
+
+
 def render_for(spec: Spec, found: Observation) -> list[Object]:
-    """The objects for this cluster, whose nodes settle what `auto` means."""
-    ids = [str(node.get("spec", {}).get("providerID", "")) for node in found.nodes]
-    return render(settle_provider(spec, ids))
+    """The objects for this cluster."""
+    return render(settle_for(spec, found))
 
 
 def _refuse(sentence: str | None) -> None:

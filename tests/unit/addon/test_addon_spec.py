@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from confcom.addon.changes import Changes, change, parse_selector
-from confcom.addon.provider import provider_of, settle_provider
+from confcom.addon.provider import missing_service, provider_of, settle_provider
 from confcom.addon.resource import read_file, read_resource, write_resource
 from confcom.addon.rules import pccs_is_for_intels_client
 from confcom.addon.spec import Spec
@@ -326,3 +326,23 @@ def test_selector_is_read_as_kubectl_reads_it(text, labels):
 )
 def test_auto_is_settled_by_the_nodes(content, ids, provider):
     assert provider_of(settle_provider(Spec.from_dict(content), ids)) == provider
+
+
+@pytest.mark.parametrize(
+    ("content", "ids", "lacks"),
+    [
+        pytest.param({}, ["aws:///b"], True, id="elsewhere"),
+        pytest.param({}, [""], True, id="bare metal"),
+        pytest.param({"quoteProvider": "intel"}, ["azure:///a"], True, id="Intel's client by name"),
+        pytest.param({}, ["azure:///a"], False, id="Azure"),
+        pytest.param({"quoteProvider": "azure"}, [""], False, id="Azure's client by name"),
+        pytest.param({"pccs": {"url": "https://p/"}}, [""], False, id="a PCCS"),
+        pytest.param({"pccs": {"configSecret": "s"}}, [""], False, id="a PCCS with a token"),
+        pytest.param({"simulation": {}}, [""], False, id="a simulation"),
+        pytest.param({"quoteHelper": {"enabled": False}}, [""], False, id="no helper"),
+    ],
+)
+def test_a_helper_without_a_certificate_service_is_spoken_of(content, ids, lacks):
+    sentence = missing_service(settle_provider(Spec.from_dict(content), ids))
+    assert (sentence is not None) is lacks
+    assert not lacks or "name yours in spec.pccs.url" in sentence
