@@ -125,6 +125,8 @@ def test_chart_refuses_bad_values_by_name(helm, name):
         ({"simulation": {"epc": "8GiB"}}, "SIMULATES SGX"),
         ({"quoteHelper": {"enabled": False}}, "The quote helper is off"),
         ({}, "confcom.io/sgx-quote: 1"),
+        ({}, "quoteProvider auto is Azure's client here"),
+        ({"quoteProvider": "intel"}, "No certificate service is named"),
     ],
 )
 def test_notes_say_what_was_installed(helm, values, sentence):
@@ -132,3 +134,24 @@ def test_notes_say_what_was_installed(helm, values, sentence):
     done = helm("install", "c", str(CHART), "--dry-run=client", "--values", "-", content=content)
     assert done.returncode == 0, done.stderr
     assert sentence in done.stdout
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"quoteProvider": "azure"},
+        {"simulation": {}},
+        {"quoteHelper": {"enabled": False}},
+        {"pccs": {"url": "https://p/"}},
+        {"pccs": {"configSecret": "s"}, "quoteProvider": "intel"},
+    ],
+    ids=["Azure by name", "a simulation", "no helper", "a PCCS", "a PCCS with a token"],
+)
+def test_notes_are_silent_where_certificates_have_a_source(helm, values):
+    content = json.dumps({"images": {"default": "i"}} | values)
+    done = helm("install", "c", str(CHART), "--dry-run=client", "--values", "-", content=content)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    assert "An application asks" in notes or "The quote helper is off" in notes
+    assert "quoteProvider auto" not in notes
+    assert "certificate service" not in notes
