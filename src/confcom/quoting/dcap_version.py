@@ -4,7 +4,6 @@
 written in it: several can be installed, and only the dynamic loader knows which one counts.
 """
 
-import ctypes
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Final
 from confcom.platform.compatibility import Finding, Part, look_up
 from confcom.platform.device_nodes import find_nodes
 from confcom.platform.versions import UNKNOWN, look_around, psw_version
-from confcom.quoting.dcap_probe import URTS
 
 # Loading one library takes some milliseconds; a file system that does not answer must not hold up the start.
 LOOK_SECONDS: Final = 10.0
@@ -57,6 +55,11 @@ def loaded_file(maps: str, name: str) -> Path | None:
 
 def main() -> int:
     """Exit 0 and the version, or exit 1 where the runtime cannot be loaded."""
+    # Not for the helper's front, which imports this module to ask a child.
+    import ctypes  # noqa: PLC0415
+
+    from confcom.quoting.dcap_probe import URTS  # noqa: PLC0415
+
     try:
         ctypes.CDLL(URTS)
         file = loaded_file(_MAPS.read_text(encoding="utf-8", errors="surrogateescape"), URTS)

@@ -86,3 +86,10 @@ def test_a_child_that_does_not_answer_leaves_the_version_unknown(tmp_path, monke
 def test_file_behind_a_library(maps, name, file):
     found = loaded_file(maps, name)
     assert (found and str(found)) == file
+
+
+def test_the_front_does_not_load_what_only_the_child_needs():
+    """Memory on a node comes from imports; ctypes alone is 0.4 MB."""
+    script = "import sys, confcom.quote_helper.main; print('ctypes' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
