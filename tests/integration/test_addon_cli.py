@@ -269,6 +269,19 @@ def test_fields_that_others_added_are_shown(cluster):
     assert "sgx-quote-helper: kubectl-edit has set fields of its own; replace it to be rid of them" in out
 
 
+def test_show_counts_the_pods_that_a_manual_update_leaves(cluster, tmp_path):
+    file = tmp_path / "cc.yaml"
+    head = {"apiVersion": RESOURCE[0], "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}
+    spec = {"images": {"default": "a:1"}, "update": {"policy": "Manual"}, "quoteProvider": "azure"}
+    file.write_text(yaml.safe_dump(head | {"spec": spec}))
+    cluster.run("addon", "enable", "-f", str(file), "--wait")
+    assert "sgx-quote-helper   2 of 2 node(s), rolled out" in cluster.run("addon", "show")[1]
+    cluster.api.objects[HELPER].item["status"]["updatedNumberScheduled"] = 0
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 0
+    assert "sgx-quote-helper   2 of 2 node(s), 2 of them of the former version until their pods are deleted" in out
+
+
 def test_show_says_what_it_may_not_find_out(cluster):
     cluster.run(*ENABLE)
     cluster.api.denied.add(("patch", "namespaces"))

@@ -101,9 +101,15 @@ def _facts(spec: Spec, found: Observation, rollouts: tuple[Rollout, ...]) -> dic
     if spec.device_plugin_image != spec.quote_helper_image:
         facts["plugin's image"] = spec.device_plugin_image
     for state in rollouts:
-        word = "rolled out" if state.done else "rolling out"
-        facts[state.component] = f"{state.available} of {state.wanted} node(s), {word}"
+        facts[state.component] = f"{state.available} of {state.wanted} node(s), {_progress(state)}"
     return facts
+
+
+def _progress(state: Rollout) -> str:
+    if not state.done:
+        return "rolling out"
+    old = state.wanted - state.updated
+    return "rolled out" if old <= 0 else f"{old} of them of the former version until their pods are deleted"
 
 
 def _selection(spec: Spec) -> str:
