@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from confcom.cli import main as command
-from confcom.cli.entry import INTERRUPTED_CODE
 from confcom.cli.streams import READER_GONE_CODE
+from confcom.runtime.interrupts import INTERRUPTED_CODE
 
 CONFCOM = [sys.executable, "-m", "confcom.cli"]
 DEADLINE_SECONDS = 60
@@ -109,6 +110,43 @@ def test_ctrl_c_while_it_loads_is_quiet(module):
     assert code == INTERRUPTED_CODE
     assert "Traceback" not in written
     assert "KeyboardInterrupt" not in written
+
+
+@pytest.mark.parametrize("module", ["confcom.settings", "asyncio", "uvicorn"])
+@pytest.mark.parametrize("daemon", ["quote_helper", "device_plugin"])
+def test_ctrl_c_while_a_daemon_loads_is_quiet(daemon, module):
+    words = [sys.executable, "-X", "importtime", "-m", f"confcom.{daemon}", "--config", "/nowhere"]
+    code, written = interrupted(words, f" {module}\n")
+    assert code == INTERRUPTED_CODE
+    assert "Traceback" not in written
+
+
+def demo_processes(folder):
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    return [line for line in lines if str(folder).encode() in line]
+
+
+# A terminal interrupts every process that it runs in the foreground, `kill` only the one that is named.
+@pytest.mark.parametrize("end", [os.kill, os.killpg], ids=["kill", "terminal"])
+@pytest.mark.parametrize("step", ["simulated node", "device plugin registers", "quote helper is ready"])
+def test_ctrl_c_in_the_demo_leaves_nothing(short_dir, end, step):
+    process = subprocess.Popen(
+        [*CONFCOM, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(short_dir)},
+    )
+    with process:
+        for line in process.stdout:
+            if step in line:
+                end(process.pid, signal.SIGINT)
+                break
+        _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, err) == (INTERRUPTED_CODE, "")
+    assert list(short_dir.iterdir()) == []
+    assert demo_processes(short_dir) == []
 
 
 def test_ctrl_c_while_it_reads_is_quiet(tmp_path):

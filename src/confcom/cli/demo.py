@@ -1,6 +1,7 @@
 """`confcom demo`: the main job, step by step."""
 
 import asyncio
+import logging
 import shutil
 import tempfile
 import time
@@ -21,6 +22,8 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder: logs, quote, platform.")] = False,
 ) -> None:
     """From EPC to a verified quote on a simulated SGX node; needs no SGX, no Kubernetes and no container engine."""
+    # After Ctrl-C asyncio would warn of children that ended before it looked, which is what they were to do.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     as_json = output is OutputFormat.JSON
     folder = Path(tempfile.mkdtemp(prefix="confcom-demo-", dir=_base()))
     start = time.monotonic()
