@@ -1,7 +1,11 @@
 """What an operator mistypes or mislays: each is one sentence that names the flag or file, and an exit code."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -111,6 +115,32 @@ def here(tmp_path, monkeypatch, platform):
 def test_mistake_is_one_sentence(here, capsys, words, code, sentence):
     assert main(words) == code
     assert capsys.readouterr() == ("", f"confcom{sentence}\n")
+
+
+CLOSED = {
+    "quote": (["quote", "inspect", "closed/x"], 2, "quote closed/x"),
+    "folder of quotes": (["quote", "verify", "closed", "--offline"], 2, "closed"),
+    "collateral": (["quote", "verify", "QUOTE", "--collateral", "closed/x"], 2, "collateral closed/x"),
+    "bundle": (["collateral", "show", "closed/x"], 2, "collateral closed/x"),
+    "cache": (["collateral", "show", "--cache-dir", "closed/x"], 3, "cache closed/x: cannot be read"),
+    "machine": (["simulate", "platform", "closed/x"], 3, "simulated platform closed/x: cannot be read"),
+    "kubeconfig": (["status", "--kubeconfig", "closed/x"], 3, "closed/x"),
+    "output": (["simulate", "platform", "fixed/x"], 3, "simulated platform HERE/fixed/x: cannot be made"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "sentence"), CLOSED.values(), ids=CLOSED)
+def test_folder_that_is_closed_to_the_user_is_one_sentence(here, words, code, sentence):
+    (here / "closed").mkdir(mode=0o000)
+    (here / "fixed").mkdir(mode=0o555)
+    # Root may look into everything, unless it gives its capabilities away.
+    plain = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    if plain and not shutil.which("setpriv"):
+        pytest.skip("root can read everything, and setpriv is not here to change that")
+    command = [*plain, sys.executable, "-m", "confcom.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr == f"confcom: {sentence.replace('HERE', str(here))}: Permission denied\n"
 
 
 def test_policy_names_files_beside_it_even_one_called_dash(here, capsys):

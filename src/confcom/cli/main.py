@@ -96,6 +96,9 @@ def _sentence(error: Exception) -> tuple[str, int]:
             return f"confcom: {error}", error.exit_code
         case typer.TyperException():
             return usage_sentence(error), InputError.exit_code
+        case OSError() if error.filename is not None:
+            # A folder on the way that may not be looked into, for example.
+            return f"confcom: {error.filename}: {error.strerror}", ConfcomError.exit_code
         case _:
             found = f"{type(error).__name__}: {error}"
             return (

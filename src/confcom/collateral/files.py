@@ -38,9 +38,9 @@ def read_path(path: Path, update: UpdateChannel = "standard") -> tuple[Obtained,
     Raises:
         InputError: it cannot be read, holds no collateral, or a file in it is malformed.
     """
-    if not path.is_dir():
-        return read_sets(_read(path), str(path), update)
     try:
+        if not path.is_dir():
+            return read_sets(_read(path), str(path), update)
         names = sorted(found for found in path.iterdir() if found.suffix == ".json" and found.is_file())
     except OSError as error:
         raise InputError(f"collateral {path}: {error.strerror or error}") from error

@@ -55,11 +55,15 @@ def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path
 def _read(file: Path) -> KubeConfig:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return KubeConfig.from_dict(content, fname=file)
+        return KubeConfig.from_dict(content or {}, fname=file)
     except OSError as error:
         raise InputError(f"kubeconfig {file}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise InputError(f"kubeconfig {file}: is no kubeconfig: {type(error).__name__} at {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"kubeconfig {file}: is not YAML: {' '.join(str(error).split())}") from error
+    except KeyError as error:
+        raise InputError(f"kubeconfig {file}: is no kubeconfig: {error} is missing") from error
+    except (TypeError, AttributeError, msgspec.ValidationError) as error:
+        raise InputError(f"kubeconfig {file}: is no kubeconfig: a part of it is of another kind: {error}") from error
 
 
 def _with_user(config: SingleConfig | None) -> SingleConfig:

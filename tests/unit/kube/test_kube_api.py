@@ -229,10 +229,10 @@ BAD = {
         None,
         "kubeconfig {file}: No current context set and no default provided; give --context NAME",
     ),
-    "not YAML": ("{", None, "kubeconfig {file}: is no kubeconfig: ParserError"),
-    "a list": ("[]", None, "kubeconfig {file}: is no kubeconfig: AttributeError"),
-    "no clusters": ("a: b", None, "kubeconfig {file}: is no kubeconfig: KeyError at 'clusters'"),
-    "empty": ("", None, "kubeconfig {file}: is no kubeconfig: AttributeError"),
+    "not YAML": ("{", None, "kubeconfig {file}: is not YAML: while parsing a flow node"),
+    "a list": ("[1]", None, "kubeconfig {file}: is no kubeconfig: a part of it is of another kind: "),
+    "no clusters": ("a: b", None, "kubeconfig {file}: is no kubeconfig: 'clusters' is missing"),
+    "empty": ("", None, "kubeconfig {file}: is no kubeconfig: "),
 }
 
 
