@@ -41,7 +41,7 @@ PRESSED_FRAME_SECONDS = 0.5
 # Under the 15 s after which Intel's client gives up, with room for the way back.
 REQUEST_SECONDS = 14.0
 # Only a client that waits longer than this is watched for leaving, since watching it costs as much as reading from it.
-UNWATCHED_SECONDS = 0.005
+UNWATCHED_SECONDS = 0.002
 # How long accepting pauses when there is no descriptor; a closed connection does not wake it.
 PAUSE_SECONDS = 0.02
 SWEEP_SECONDS = 0.25
