@@ -21,8 +21,8 @@ TIME_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.
 # When the helper stops, a client in the middle of its request has so long to send the rest.
 HALF_FRAME_SECONDS = 1.0
 
-# The socketpair, both of whose ends are open while a worker starts, the pipes of starting it, and its pidfd.
-DESCRIPTORS_PER_WORKER = 7
+# The socketpair, both of whose ends are open while a worker starts, and the pipes of starting it.
+DESCRIPTORS_PER_WORKER = 6
 
 
 @dataclass(slots=True)

@@ -73,7 +73,6 @@ class WorkerProcess:
         self.key: KeyReport | None = None
         self.served = 0
         self.last_heard = time.monotonic()
-        self._pidfd = os.pidfd_open(process.pid)
         self._decoder = MessageDecoder()
         self._mean_cost: float | None = None
         self._next_job = 0
@@ -147,11 +146,11 @@ class WorkerProcess:
         self._mean_cost = cost if self._mean_cost is None else self._mean_cost + COST_WEIGHT * (cost - self._mean_cost)
 
     def kill(self) -> None:
-        """Ends the process at once; what it ended by itself before stands."""
-        if self._pidfd >= 0:
+        """Ends the process at once; if it has ended by itself, that stands."""
+        if self.process.returncode is None:
             # Not by `process.kill`, which collects the status of an ended process behind asyncio's back.
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+                os.kill(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Ends the process and waits until it is gone."""
@@ -159,8 +158,6 @@ class WorkerProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self.process.wait()
-        os.close(self._pidfd)
-        self._pidfd = -1
 
 
 def _environment() -> dict[str, str]:
