@@ -31,6 +31,8 @@ HELPER_RESOURCE: Final = "confcom.io/sgx-quote-helper"
 SLOT_RESOURCE: Final = "confcom.io/sgx-quote"
 PROVISION_RESOURCE: Final = "confcom.io/sgx-provision"
 OUR_RESOURCES: Final = (EPC_RESOURCE, PROVISION_RESOURCE, SLOT_RESOURCE, HELPER_RESOURCE)
+# Ours only where `intelNames` asks for them; else Intel's own plugin may run beside us.
+INTEL_RESOURCES: Final = ("sgx.intel.com/enclave", "sgx.intel.com/provision")
 
 # EPC of one QE and one PCE (`aesm-protocol.md` 6: under 2 MB each): a quoting worker's, and an application's that
 # hosts them itself.

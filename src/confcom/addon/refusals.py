@@ -72,7 +72,7 @@ def foreign_resources(found: Observation, spec: Spec) -> str | None:
         name = node["metadata"]["name"]
         if name in plugins or not selects(spec, node["metadata"].get("labels") or {}):
             continue
-        for resource in _offered(node):
+        for resource in _offered(node, spec):
             return (
                 f"node {name} offers {resource} by a device plugin that is not of this add-on; "
                 "remove that plugin first, since two would hand out the same EPC"
@@ -152,9 +152,10 @@ def _component(pod: Object) -> str:
     return str((pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL, ""))
 
 
-def _offered(node: Object) -> list[str]:
+def _offered(node: Object, spec: Spec) -> list[str]:
     allocatable = node.get("status", {}).get("allocatable") or {}
-    return [name for name in names.OUR_RESOURCES if str(allocatable.get(name, "0")) != "0"]
+    wanted = names.OUR_RESOURCES + (names.INTEL_RESOURCES if spec.device_plugin.intel_names else ())
+    return [name for name in wanted if str(allocatable.get(name, "0")) != "0"]
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -117,6 +117,20 @@ def test_resources_of_a_plugin_that_is_not_ours(name):
 
 
 @pytest.mark.parametrize(
+    ("content", "refused"),
+    [
+        pytest.param({"simulation": {}}, False, id="Intel's plugin beside ours"),
+        pytest.param({"simulation": {}, "devicePlugin": {"intelNames": True}}, True, id="Intel's names are ours too"),
+    ],
+)
+def test_intels_own_plugin(content, refused):
+    found = cluster(nodes=(node("n", **{"sgx.intel.com/enclave": "110"}),))
+    sentence = refusals.foreign_resources(found, Spec.from_dict(content))
+    assert (sentence is not None) is refused
+    assert not refused or sentence.startswith("node n offers sgx.intel.com/enclave by a device plugin")
+
+
+@pytest.mark.parametrize(
     ("version", "sentence"),
     [
         ("99.0.0", "the resource definition is of confcom 99.0.0, this program is 0.1.0; use confcom 99.0.0 or newer"),

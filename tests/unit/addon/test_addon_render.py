@@ -133,6 +133,7 @@ def test_names_are_those_of_the_daemons():
     assert names.SLOT_RESOURCE == inventory.SLOT_RESOURCE
     assert names.PROVISION_RESOURCE == inventory.PROVISION_RESOURCE
     assert names.HELPER_RESOURCE == inventory.HELPER_RESOURCE
+    assert names.INTEL_RESOURCES == (inventory.INTEL_ENCLAVE_RESOURCE, inventory.INTEL_PROVISION_RESOURCE)
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------
