@@ -27,11 +27,25 @@ def read_nodes(api: KubeAPI, spec: Spec) -> list[NodeView]:
 
 
 def hear(api: KubeAPI, pods: list[Object]) -> dict[str, Heard]:
-    """What each running pod says of itself, by pod name."""
+    """What each running pod says of itself, by pod name.
+
+    Where none of the first ones can be heard, the way to them is closed, and the others are not waited for.
+    """
     running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
     with concurrent.futures.ThreadPoolExecutor(PARALLEL_CALLS) as pool:
-        answers = pool.map(lambda pod: _ask(api, pod), running)
-        return {pod["metadata"]["name"]: heard for pod, heard in zip(running, answers, strict=True)}
+        answers = list(pool.map(lambda pod: _ask(api, pod), running[:PARALLEL_CALLS]))
+        others = running[PARALLEL_CALLS:]
+        if others and not any(heard.status for heard in answers):
+            answers += [_not_asked(answers[0])] * len(others)
+        else:
+            answers += pool.map(lambda pod: _ask(api, pod), others)
+    return {pod["metadata"]["name"]: heard for pod, heard in zip(running, answers, strict=True)}
+
+
+def _not_asked(first: Heard) -> Heard:
+    if first.is_refused:
+        return first
+    return Heard(problem=f"was not asked, since none of {PARALLEL_CALLS} others answered")
 
 
 def _ask(api: KubeAPI, pod: Object) -> Heard:
