@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -162,6 +164,22 @@ class TestMetrics:
             "lost_connections", "take_overs", "serving", "ready", "unparsable_requests",
         }  # fmt: skip
         assert {f"confcom_quote_helper_{name}" for name in wanted} <= families
+
+    def test_what_the_reference_alerts_on_is_there(self, start_helper, platform):
+        helper = start_helper("--workers", "1")
+        quote_of(ask(helper.socket, quote_request(platform)))
+        scraped = helper.get("/metrics")[1].decode()
+        text = (Path(__file__).parents[2] / "docs/reference/quote-helper.md").read_text(encoding="utf-8")
+        alerts = set(re.findall(r"confcom_quote_helper_[a-z_]+[a-z]", text))
+        assert len(alerts) >= 7
+        assert {name for name in alerts if f"\n{name}" not in scraped} == set()
+
+    def test_end_of_each_certificate_is_a_time(self, shared_helper):
+        ends = shared_helper.status()["certificates"]
+        assert len(ends) >= 4
+        for part, end in ends.items():
+            value = shared_helper.metric("end_timestamp_seconds", part=part)
+            assert datetime.fromtimestamp(value, UTC) == datetime.fromisoformat(end)
 
 
 class TestLogs:

@@ -1,6 +1,7 @@
 """`/metrics` of the quote helper: the front keeps plain counters, which become Prometheus samples when scraped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -54,8 +55,19 @@ class HelperCollector(Collector):
         yield _gauge(
             "last_check_timestamp_seconds", "When the last self-check ended.", self._helper.check.checked_at or 0
         )
+        yield self._ends(outcome.certificates if outcome else {})
         yield _histogram("queue_wait_seconds", "From the accepted connection to a worker.", front.queue_waits)
         yield _histogram("quote_seconds", "From the accepted connection to the quote.", front.waits)
+
+    @staticmethod
+    def _ends(certificates: Mapping[str, str]) -> Metric:
+        family = GaugeMetricFamily(
+            "confcom_quote_helper_end_timestamp_seconds",
+            "When a certificate, CRL or collateral of the helper's own quote ends.", labels=("part",),
+        )  # fmt: skip
+        for part, end in certificates.items():
+            family.add_metric((part,), datetime.fromisoformat(end).timestamp())
+        return family
 
     def _requests(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -72,7 +84,9 @@ class HelperCollector(Collector):
         yield _gauge("connections", "Open connections.", len(listeners.clients))
         yield _counter("accepted_connections", "Connections accepted.", listeners.counts["accepted"])
         family = CounterMetricFamily(
-            "confcom_quote_helper_lost_connections", "Connections without an answer, by cause.", labels=("cause",)
+            "confcom_quote_helper_lost_connections",
+            "Connections without an answer. " + "; ".join(": ".join(item) for item in _LISTENER_COUNTS.items()),
+            labels=("cause",),
         )
         for cause in _LISTENER_COUNTS:
             family.add_metric((cause,), listeners.counts[cause])
