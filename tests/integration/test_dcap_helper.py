@@ -249,17 +249,13 @@ def test_hang_in_the_library_loses_no_request(start, oracle, platform, report):
     helper.wait_for_line("worker hangs and is ended")
 
 
-def test_lost_enclave_costs_one_answer_and_the_worker(start, oracle, platform, report):
+def test_lost_enclave_costs_the_worker_and_no_answer(start, oracle, platform, report):
     helper = start()
     helper.wait_ready()
     (before,) = helper.worker_pids()
     oracle.script["Q"].append(Reply(status=0xE014))
-    with pytest.raises(AESMError) as caught:
-        Client(helper.socket).get_quote_ex(report, platform.quote_size)
-    assert caught.value.code == 46
+    assert len(Client(helper.socket).get_quote_ex(report, platform.quote_size).quote) == platform.quote_size
     assert "0xE014 SGX_QL_ENCLAVE_LOST" in causes(helper.status())[46]
-    # The next client waits for the new worker and knows nothing of it.
-    assert len(Client(helper.socket).get_quote(report)) == platform.quote_size
     (after,) = helper.wait_ready() and helper.worker_pids()
     assert after != before
 

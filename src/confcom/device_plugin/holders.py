@@ -41,7 +41,7 @@ class Holders(msgspec.Struct, frozen=True, kw_only=True):
     """One report. `problem` says why there is none, `incomplete` why something may be missing.
 
     `saved_mib` is the EPC that out-of-process quoting saves: each container with a slot would need a QE and a PCE of
-    its own, and instead each running helper has them once. It is negative while helpers outnumber such containers.
+    its own, and instead each worker of a running helper has them. It is negative while those outnumber such containers.
     """
 
     problem: str | None = None
@@ -55,15 +55,20 @@ class Holders(msgspec.Struct, frozen=True, kw_only=True):
     saved_mib: int = 0
 
 
-def summarise(found: Collection[Holding], *, incomplete: str | None, at: str) -> Holders:
-    """The report on what was found; the largest holders first, and `MAX_CONTAINERS` of them."""
+def summarise(
+    found: Collection[Holding], *, incomplete: str | None, at: str, helper_epc_mib: int = QUOTING_EPC_MIB
+) -> Holders:
+    """The report on what was found; the largest holders first, and `MAX_CONTAINERS` of them.
+
+    `helper_epc_mib` is what all workers of one helper take.
+    """
     units: Counter[str] = Counter()
     for holding in found:
         units[holding.resource] += holding.units
     with_slot = {
         (holding.namespace, holding.pod, holding.container) for holding in found if holding.resource == SLOT_RESOURCE
     }
-    in_process, out_of_process = len(with_slot) * QUOTING_EPC_MIB, units[HELPER_RESOURCE] * QUOTING_EPC_MIB
+    in_process, out_of_process = len(with_slot) * QUOTING_EPC_MIB, units[HELPER_RESOURCE] * helper_epc_mib
     largest = sorted(found, key=lambda holding: (-holding.units, holding.namespace, holding.pod, holding.container))
     return Holders(
         incomplete=incomplete,
@@ -97,8 +102,10 @@ class PodResources:
         resources: Collection[str],
         kubelet_socket: Path,
         *,
+        helper_epc_mib: int = QUOTING_EPC_MIB,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._helper_epc_mib = helper_epc_mib
         self._socket = socket
         self._resources = tuple(resources)
         self._kubelet_socket = kubelet_socket
@@ -127,7 +134,8 @@ class PodResources:
             found = await self.list()
         except KubeletError as error:
             return Holders(problem=str(error), at=at)
-        return summarise(found, incomplete=self._incomplete(unregistered), at=at)
+        incomplete = self._incomplete(unregistered)
+        return summarise(found, incomplete=incomplete, at=at, helper_epc_mib=self._helper_epc_mib)
 
     async def list(self) -> list[Holding]:
         """What every container holds of our resources.

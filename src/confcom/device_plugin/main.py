@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from confcom.device_plugin.holders import PodResources
-from confcom.device_plugin.inventory import Kind, plan
+from confcom.device_plugin.inventory import QUOTING_EPC_MIB, Kind, plan
 from confcom.device_plugin.local_socket import LocalSocket
 from confcom.device_plugin.node import Node
 from confcom.device_plugin.registration import Registrar
@@ -55,6 +55,8 @@ class Plugin:
             settings.pod_resources_socket,
             [offering.offer.resource for offering in self.node.offerings],
             settings.device_plugin_dir / KUBELET_SOCKET,
+            # A simulated helper takes none, and stands for one of hardware.
+            helper_epc_mib=settings.helper_epc_mib or QUOTING_EPC_MIB,
         )
         if (offering := self.node.offering(Kind.EPC)) is not None:
             self.stale_ids = StaleIDs(self.pod_resources, offering)

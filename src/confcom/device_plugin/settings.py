@@ -62,7 +62,8 @@ class DevicePluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
     def __post_init__(self) -> None:
         """Refuses what only fails later: files for folders, and relative ones, which mean nothing to a runtime."""
-        require_folders(self, "slots_dir", "device_plugin_dir")
+        # Slots that cannot be made are told later, and keep no EPC away.
+        require_folders(self, "device_plugin_dir")
         for name in ("slots_dir", "device_plugin_dir"):
             path: Path = getattr(self, name)
             if not path.is_absolute():

@@ -41,6 +41,14 @@ def test_epc_saved_by_out_of_process_quoting(containers, helpers, saved):
     assert (report.in_process_mib, report.out_of_process_mib, report.saved_mib) == (4 * containers, 4 * helpers, saved)
 
 
+# Each worker of a helper has a QE and a PCE of its own: `--helper-epc` says what they take.
+@pytest.mark.parametrize(("helper_epc", "saved"), [(4, 36), (8, 32), (40, 0), (64, -24)])
+def test_epc_saved_beside_helpers_of_several_workers(helper_epc, saved):
+    found = [hold(SLOT, 1, f"app-{index}") for index in range(10)] + [hold(HELPER, 1)]
+    report = summarise(found, incomplete=None, at="t", helper_epc_mib=helper_epc)
+    assert (report.out_of_process_mib, report.saved_mib) == (helper_epc, saved)
+
+
 def test_the_report_is_bounded_and_says_what_is_left_out():
     report = summarise([hold(EPC, 1, f"p{index}") for index in range(MAX_CONTAINERS + 7)], incomplete=None, at="t")
     assert (len(report.containers), report.left_out, report.units[EPC]) == (MAX_CONTAINERS, 7, MAX_CONTAINERS + 7)
