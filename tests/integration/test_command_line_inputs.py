@@ -143,6 +143,16 @@ def test_folder_that_is_closed_to_the_user_is_one_sentence(here, words, code, se
     assert done.stderr == f"confcom: {sentence.replace('HERE', str(here))}: Permission denied\n"
 
 
+def test_current_folder_that_was_removed_is_one_sentence(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["simulate", "platform", "x"]) == 3
+    sentence = "confcom: simulated platform x: cannot be made: No such file or directory\n"
+    assert capsys.readouterr() == ("", sentence)
+
+
 def test_policy_names_files_beside_it_even_one_called_dash(here, capsys):
     (here / "policy.toml").write_text('version = 1\nreport_data_sha256_of = "-"\n')
     assert main(["quote", "verify", "QUOTE", "--offline", "--policy", "policy.toml"]) == 2

@@ -63,8 +63,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
     Raises:
         PlatformError: the folder cannot be made.
     """
-    folder = folder.resolve()
     try:
+        # Fails where the current folder was removed.
+        folder = folder.resolve()
         folder.parent.mkdir(parents=True, exist_ok=True)
         half_made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
