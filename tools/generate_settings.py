@@ -23,7 +23,7 @@ def table(title: str, settings: type[msgspec.Struct]) -> str:
     """One program's settings as a Markdown table."""
     rows = [f"\n## `{title}`\n", "| flag | variable | default | meaning |", "|---|---|---|---|"]
     for setting in describe(settings):
-        default = "" if setting.default is None else f"`{setting.default}`"
+        default = f"`{setting.shown_default}`" if setting.shown_default else ""
         variable = f"`{ENVIRONMENT_PREFIX}{setting.name.upper()}`"
         rows.append(f"| `{setting.flag}` | {variable} | {default} | {setting.text} |")
     return "\n".join(rows) + "\n"

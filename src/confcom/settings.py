@@ -181,28 +181,41 @@ def _parser(settings: type[msgspec.Struct], program: str) -> argparse.ArgumentPa
     )
     parser.add_argument("--config", metavar="FILE", help="settings as TOML or JSON, below flags and environment")
     for setting in describe(settings):
-        default = "" if setting.default in (None, "") else f" (default {setting.default})"
+        default = f" (default {setting.shown_default})" if setting.shown_default else ""
         text = setting.text.replace("%", "%%") + default
         if setting.is_switch:
             parser.add_argument(setting.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            parser.add_argument(setting.flag, metavar=setting.name.rpartition("_")[2].upper(), help=text)
+            parser.add_argument(setting.flag, metavar=setting.metavar, help=text)
     return parser
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """One setting as documents show it; `default` is None where there is none."""
+    """One setting as documents show it; `default` is None where there is none, `metavar` stands for its value."""
 
     name: str
     text: str
     default: Any
     is_switch: bool
+    metavar: str
 
     @property
     def flag(self) -> str:
         """Its flag."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def shown_default(self) -> str:
+        """The default as a user would write it; empty where there is none."""
+        match self.default:
+            case None:
+                return ""
+            case bool():
+                return "true" if self.default else "false"
+            case Size() if self.default:
+                return f"{self.default.mib}MiB"
+        return str(self.default)
 
 
 def describe(settings: type[msgspec.Struct]) -> Iterator[Setting]:
@@ -211,7 +224,8 @@ def describe(settings: type[msgspec.Struct]) -> Iterator[Setting]:
     for field in msgspec.structs.fields(settings):
         text, is_switch = _describe(hints[field.name])
         default = None if field.default is msgspec.NODEFAULT else field.default
-        yield Setting(name=field.name, text=text, default=default, is_switch=is_switch)
+        metavar = _metavar(field.name, hints[field.name])
+        yield Setting(name=field.name, text=text, default=default, is_switch=is_switch, metavar=metavar)
 
 
 def _describe(hint: Any) -> tuple[str, bool]:
@@ -221,3 +235,18 @@ def _describe(hint: Any) -> tuple[str, bool]:
     kind, *notes = get_args(hint)
     text = next((note.description for note in notes if isinstance(note, msgspec.Meta) and note.description), "")
     return text, kind is bool
+
+
+def _metavar(name: str, hint: Any) -> str:
+    """What stands for the value in help: the words to choose from, the kind of value, or the last word of its name."""
+    kind: Any = inspect.type_info(hint)
+    kind = kind.type if isinstance(kind, inspect.Metadata) else kind
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    match kinds[0]:
+        case inspect.LiteralType():
+            return "|".join(map(str, kinds[0].values))
+        case inspect.CustomType(cls=cls) if cls is Size:
+            return "SIZE"
+        case inspect.IntType() | inspect.FloatType():
+            return "NUMBER"
+    return name.rpartition("_")[2].upper()

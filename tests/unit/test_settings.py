@@ -8,7 +8,7 @@ import pytest
 from msgspec import Meta
 
 from confcom.errors import SettingsError
-from confcom.settings import MAX_FILE_BYTES, Size, load
+from confcom.settings import MAX_FILE_BYTES, Setting, Size, load
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,5 +169,28 @@ def test_help_tells_flags_their_meaning_and_default(capsys):
     assert "A sample program." in text
     assert "where sockets are (default /run)" in text
     assert "100% of what is counted (default 1)" in text
+    assert "whether it is loud (default false)" in text
     assert "--loud, --no-loud" in text
+    assert "--count NUMBER" in text
+    assert "--kind a|b" in text
+    assert "--epc SIZE" in text
+    assert "--socket-dir DIR" in text
     assert "--http-port is CONFCOM_HTTP_PORT" in text
+
+
+@pytest.mark.parametrize(
+    ("default", "shown"),
+    [
+        (Size(4 << 20), "4MiB"),
+        (Size(0), "0"),
+        (True, "true"),
+        (False, "false"),
+        (None, ""),
+        ("", ""),
+        (0, "0"),
+        (0.5, "0.5"),
+    ],
+)
+def test_default_is_shown_as_it_would_be_written(default, shown):
+    setting = Setting(name="x", text="", default=default, is_switch=False, metavar="X")
+    assert setting.shown_default == shown
