@@ -148,7 +148,7 @@ BAD = {
     "nonce alone": (["--nonce", "00"], "--nonce: goes with --report-data-sha256-of only"),
     "two forms": (
         ["--report-data", "00", "--report-data-sha256-of", "x"],
-        "--report-data: goes not with --report-data-sha256-of; give one of them",
+        "--report-data: does not go with --report-data-sha256-of; give one of them",
     ),
     "hash of nothing": (["--report-data-sha256-of", "/nowhere/x"], "report data /nowhere/x: No such file or directory"),
 }

@@ -61,7 +61,7 @@ def check_values(values: Mapping[str, Any], spell: Callable[[str], str]) -> dict
         except ValueError as error:
             raise InputError(f"{spell(key)}: {error}") from error
     if {"report_data", "report_data_sha256_of"} <= checked.keys():
-        raise InputError(f"{spell('report_data')}: goes not with {spell('report_data_sha256_of')}; give one of them")
+        raise InputError(f"{spell('report_data')}: does not go with {spell('report_data_sha256_of')}; give one of them")
     if "nonce" in checked and "report_data_sha256_of" not in checked:
         raise InputError(f"{spell('nonce')}: goes with {spell('report_data_sha256_of')} only")
     return checked

@@ -118,7 +118,7 @@ BAD = {
     ),
     "two forms": (
         "version = 1\nreport_data = '00'\nreport_data_sha256_of = 'x'",
-        "report_data: goes not with p: report_data_sha256_of; give one of them",
+        "report_data: does not go with p: report_data_sha256_of; give one of them",
     ),
     "nonce alone": ("version = 1\nnonce = '00'", "nonce: goes with p: report_data_sha256_of only"),
     "long nonce": (
