@@ -223,7 +223,12 @@ class Spec(_Values, frozen=True, kw_only=True):
     ] = "auto"
     pccs: PCCS = msgspec.field(default_factory=PCCS)
     kubelet_directory: Annotated[
-        str, Meta(pattern=_DIRECTORY_PATTERN, max_length=1024, description="the kubelet's root directory on the nodes")
+        str,
+        Meta(
+            pattern=_DIRECTORY_PATTERN,
+            max_length=1024,
+            description="the kubelet's --root-dir on the nodes; its folder of plugin sockets never follows it",
+        ),
     ] = names.KUBELET_DIR
     simulation: Annotated[Simulation | None, Meta(description="play a cluster with SGX on nodes without it")] = None
     update: Update = msgspec.field(default_factory=Update)

@@ -64,7 +64,8 @@ def device_plugin(spec: Spec) -> dict[str, Any]:
         ],
     }
     volumes = [
-        _host_path("device-plugins", f"{spec.kubelet_directory}/device-plugins", "Directory"),
+        # Not below kubelet_directory: this folder alone does not follow the kubelet's --root-dir.
+        _host_path("device-plugins", DEVICE_PLUGINS_DIR, "Directory"),
         _host_path("pod-resources", f"{spec.kubelet_directory}/pod-resources", "DirectoryOrCreate"),
         _host_path("dev", "/dev", "Directory"),
         _host_path("run", names.RUN_DIR, "DirectoryOrCreate"),

@@ -127,7 +127,7 @@ def kubelet(directory: Path) -> Check:
             verdict=Verdict.FAILED,
             source=str(directory),
             evidence=f"{path} does not exist",
-            fix="start the kubelet, or name its folder (--device-plugin-dir; k3s and others keep it elsewhere)",
+            fix="start the kubelet; where it runs in a container or a snap, name its folder by --device-plugin-dir",
         )
     try:
         ours = [entry for entry in directory.iterdir() if entry.name.startswith(SOCKET_PREFIX)]

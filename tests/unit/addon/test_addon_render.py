@@ -76,9 +76,12 @@ def test_arguments_are_what_the_daemon_reads(item):
     assert settings.log_format == "json"
 
 
+def daemon_set_of(name, program):
+    return next(i for i in EXAMPLES[name] if i["kind"] == "DaemonSet" and i["metadata"]["name"] == program)
+
+
 def settings_of(name, program):
-    item = next(i for i in EXAMPLES[name] if i["kind"] == "DaemonSet" and i["metadata"]["name"] == program)
-    return load(SETTINGS[program], container_of(item)["args"], {}, program=program)
+    return load(SETTINGS[program], container_of(daemon_set_of(name, program))["args"], {}, program=program)
 
 
 def test_plugin_and_helper_agree_on_slots_and_ports():
@@ -134,6 +137,13 @@ def test_names_are_those_of_the_daemons():
     assert names.PROVISION_RESOURCE == inventory.PROVISION_RESOURCE
     assert names.HELPER_RESOURCE == inventory.HELPER_RESOURCE
     assert names.INTEL_RESOURCES == (inventory.INTEL_ENCLAVE_RESOURCE, inventory.INTEL_PROVISION_RESOURCE)
+
+
+def test_only_the_kubelets_pod_resources_follow_its_root_directory():
+    """A kubelet with --root-dir keeps its plugins' sockets where every kubelet does (`device-plugin.md` 1.1)."""
+    volumes = {v["name"]: v.get("hostPath") for v in pod_of(daemon_set_of("everything", names.DEVICE_PLUGIN))["volumes"]}
+    assert volumes["device-plugins"] == {"path": "/var/lib/kubelet/device-plugins", "type": "Directory"}
+    assert volumes["pod-resources"]["path"] == "/var/lib/k0s/kubelet/pod-resources"
 
 
 # --- rights -----------------------------------------------------------------------------------------------------------
