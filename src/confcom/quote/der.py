@@ -18,6 +18,8 @@ CONTEXT_3 = 0xA3
 
 # A certificate is about 1 kB, a CRL of many thousand entries a few MB: four digits of length are plenty.
 _MAX_LENGTH_DIGITS = 4
+# The largest number that is read here is a PCESVN, of 16 bits; Python refuses to print one of some thousand digits.
+_MAX_NUMBER_BYTES = 8
 
 
 class DERError(ValueError):
@@ -88,10 +90,12 @@ def unsigned(content: bytes) -> int:
     """The number in the content of an INTEGER or ENUMERATED.
 
     Raises:
-        DERError: it is negative, empty, or not in its shortest form.
+        DERError: it is negative, empty, of more than 8 bytes, or not in its shortest form.
     """
     if not content or content[0] & 0x80:
         raise DERError("a number that is empty or negative")
+    if len(content) > _MAX_NUMBER_BYTES:
+        raise DERError(f"a number of {len(content)} bytes; at most {_MAX_NUMBER_BYTES} are read")
     if len(content) > 1 and not content[0] and not content[1] & 0x80:
         raise DERError("a number that is not in its shortest form")
     return int.from_bytes(content)

@@ -5,14 +5,18 @@ import time
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 
 from confcom.errors import CollateralFormatError, InputError
 from confcom.quote import Collateral, Verifier, find_quote
+from confcom.quote import der as reader
 from confcom.quote.certificates import split_chain
 from confcom.quote.chain import MAX_CERTIFICATION_DATA
 from confcom.quote.collateral import MAX_COLLATERAL_BYTES
 from confcom.quote.encodings import MAX_WRAPPED_BYTES
 from confcom.quote.reading import MAX_QUOTE_BYTES
+from confcom.simulation import der
+from confcom.simulation.certificates import SGX_EXTENSION, sgx_extension
 
 # Of the processor, for one input; each takes a tenth of it on a slow machine.
 SECONDS = 2.0
@@ -84,6 +88,22 @@ def test_a_hostile_chain_is_a_reason_with_a_bounded_sentence(machine, name):
     assert not found.verdict
     assert not found.steps[1].ok
     assert all(len(step.detail) <= 1000 and step.detail.isprintable() for step in found.steps)
+
+
+def test_a_number_that_python_cannot_print_is_a_reason(machine):
+    """Whoever sends a quote may write what he likes into a certificate, until its signature is asked for."""
+    usual, huge = (
+        der.sequence(der.object_identifier(f"{SGX_EXTENSION}.5"), der.enumerated(n)) for n in (0, 1 << 20_000)
+    )
+    members = reader.read_only(sgx_extension(machine.platform.identity), reader.SEQUENCE)
+    extension = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier(SGX_EXTENSION), der.sequence(members.replace(usual, huge))
+    )
+    leaf = machine.reissue("pck", issuer="intermediate", drop=(x509.UnrecognizedExtension,), add=[(extension, False)])
+    found = machine.examine(machine.with_chain(leaf, *(machine.certificates[n] for n in ("intermediate", "root"))))
+    assert found.steps[1].detail == (
+        "its leaf certificate has a malformed SGX extension: a number of 2501 bytes; at most 8 are read"
+    )
 
 
 @pytest.mark.parametrize("size", [MAX_QUOTE_BYTES, MAX_QUOTE_BYTES + 1, 16 * MEGABYTE])

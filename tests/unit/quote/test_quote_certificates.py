@@ -346,6 +346,11 @@ EXTENSION_CASES = {
     "FMSPC as INTEGER": (lambda m: m.update({4: der.integer(5)}), processor_members),
     "SGX type as INTEGER": (lambda m: m.update({5: der.integer(0)}), processor_members),
     "SGX type 3": (lambda m: m.update({5: der.enumerated(3)}), processor_members),
+    "SGX type of 10,000 digits": (lambda m: m.update({5: der.enumerated(1 << 33_000)}), processor_members),
+    "component of 10,000 digits": (
+        lambda m: m.update({2: tcb(lambda members: [member("2.1", der.integer(1 << 33_000)), *members[1:]])}),
+        processor_members,
+    ),
     "TCB as OCTET STRING": (lambda m: m.update({2: der.octet_string(b"")}), processor_members),
     "17 TCB members": (lambda m: m.update({2: tcb(lambda members: members[:-1])}), processor_members),
     "a TCB member twice": (
@@ -435,12 +440,15 @@ def test_what_is_not_der_is_refused(data):
         reader.read(data)
 
 
-@pytest.mark.parametrize(("content", "number"), [(b"\0", 0), (b"\x7f", 127), (b"\0\x80", 128), (b"\1\0", 256)])
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [(b"\0", 0), (b"\x7f", 127), (b"\0\x80", 128), (b"\1\0", 256), (b"\x7f" * 8, 0x7F7F7F7F7F7F7F7F)],
+)
 def test_numbers_are_read(content, number):
     assert reader.unsigned(content) == number
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80", b"\xff", b"\0\0", b"\0\x7f"])
+@pytest.mark.parametrize("content", [b"", b"\x80", b"\xff", b"\0\0", b"\0\x7f", b"\1" * 9])
 def test_numbers_that_are_not_der_are_refused(content):
     with pytest.raises(reader.DERError):
         reader.unsigned(content)
