@@ -118,7 +118,7 @@ def _allowed(settings: type[msgspec.Struct], name: str) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.StrType():
-            return "a text"
+            return f"a text of at least {kind.min_length} character" if kind.min_length else "a text"
         case inspect.LiteralType():
             return f"one of {', '.join(map(str, kind.values))}"
     return ""
@@ -136,6 +136,8 @@ def _decode(kind: type, value: Any) -> Any:
     if kind is Size:
         return Size.parse(str(value))
     if kind is Path:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not a path")
         # As a path, the value of a variable that was never set would be the current folder.
         if not value:
             raise ValueError("is empty: name a path, or leave it out")
@@ -159,7 +161,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
     try:
         values = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"--config {path}: not {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"--config {path}: needs a table of settings, holds a {type(values).__name__}")

@@ -8,7 +8,7 @@ import typer
 
 from confcom.cli.main import app, main
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 30
 # How an option that takes a name (and not, for example, a number or hex) shows its value in --help.
 NAMES = ("FILE", "DIR", "PATH", "URL", "QUOTE")
 
@@ -90,12 +90,28 @@ def daemon(tmp_path, platform_dir):
     return run
 
 
+ADDRESSES = {
+    "empty": ("", 2, "--http-address: '' is not a text of at least 1 character"),
+    "another machine's": (
+        "192.0.2.1",
+        3,
+        "--http-address 192.0.2.1: is no address of this machine: Cannot assign requested address",
+    ),
+}
+
+
+@pytest.mark.parametrize("program", ["quote-helper", "device-plugin"])
+@pytest.mark.parametrize(("address", "code", "sentence"), ADDRESSES.values(), ids=ADDRESSES)
+def test_daemon_listens_at_no_other_address_than_is_named(daemon, program, address, code, sentence):
+    found, err = daemon(program, "--http-address", address)
+    assert (found, err.splitlines()[-1]) == (code, f"confcom {program}: {sentence}")
+
+
 FOLDERS = [
     ("quote-helper", "--simulated-platform"),
     ("quote-helper", "--socket-dir"),
     ("quote-helper", "--state-dir"),
     ("quote-helper", "--slots-dir"),
-    ("device-plugin", "--slots-dir"),
     ("device-plugin", "--device-plugin-dir"),
 ]
 
@@ -107,6 +123,7 @@ def test_daemon_refuses_a_file_for_a_folder(daemon, tmp_path, program, flag):
     assert daemon(program, flag, file) == (2, f"confcom {program}: {flag} {file}: is not a folder\n")
 
 
-@pytest.mark.parametrize(("program", "flag"), FOLDERS)
+# The device plugin goes on without slots where their folder cannot be made, since EPC is worth having alone.
+@pytest.mark.parametrize(("program", "flag"), [*FOLDERS, ("device-plugin", "--slots-dir")])
 def test_daemon_refuses_an_empty_folder_name(daemon, program, flag):
     assert daemon(program, flag, "") == (2, f"confcom {program}: {flag}: is empty: name a path, or leave it out\n")

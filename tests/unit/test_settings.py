@@ -108,6 +108,7 @@ def test_wrong_value_is_told_with_where_it_came_from(arguments, environment, sen
     [
         ("s.toml", "count = [", "not TOML: "),
         ("s.json", "{", "not JSON: "),
+        ("s.toml", "x = " + "[" * 5000, "not TOML: "),
         ("s.json", "[1]", "needs a table of settings, holds a list"),
         ("s.toml", "x" * (MAX_FILE_BYTES + 1), "over 1 MiB, which no settings file is"),
     ],
@@ -128,6 +129,7 @@ def test_file_that_is_absent_is_named(tmp_path):
         ("cuont = 1", "cuont: there is no such setting; known are count, epc, kind, loud, name, socket_dir, wait"),
         ("count = 'many'", "count: 'many' is not a whole number from 1 to 8"),
         ("name = 3", "name: Expected `str | null`, got `int`"),
+        ("socket_dir = 0", "socket_dir: 0 is not a path"),
         ("socket_dir = ''", "socket_dir: is empty: name a path, or leave it out"),
         ("count = 99", "count: 99 is not a whole number from 1 to 8"),
         ("[count]\nx = 1", "count: {'x': 1} is not a whole number from 1 to 8"),

@@ -5,6 +5,7 @@ GET and HEAD only, no request body is read, and nothing here changes anything.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -174,6 +175,10 @@ def _bind(address: str, ports: tuple[int, ...]) -> socket.socket:
             listener.listen(MAX_CONCURRENT_REQUESTS)
         except OSError as error:
             listener.close()
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise PlatformError(
+                    f"--http-address {address}: is no address of this machine: {error.strerror}"
+                ) from error
             problem = error
         else:
             listener.setblocking(False)
