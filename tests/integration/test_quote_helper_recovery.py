@@ -3,9 +3,13 @@
 import os
 import shutil
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from helper_process import connect, frame, read_all
+from quote_requests import error_code, quote_request
 
 from confcom.aesm import Client
 from confcom.quote_helper import self_check
@@ -20,6 +24,42 @@ def test_socket_folder_that_was_removed_is_made_again(start_helper):
 
     assert Client(helper.socket).get_quote_size() > 1020
     assert Path(helper.socket).parent.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("generations", [(1, 2), (2, 1)])
+def test_state_folder_that_was_removed_does_not_make_two_helpers_fight(start_helper, generations):
+    first = start_helper("--generation", str(generations[0]))
+    shutil.rmtree(first.folder / "state")
+    second = start_helper("--generation", str(generations[1]))
+    newer, older = (second, first) if generations[1] > generations[0] else (first, second)
+    newer.wait_until(lambda status: status["role"] == "serving")
+    older.wait_until(lambda status: status["role"] == "standby")
+    before = os.lstat(first.socket).st_ino
+    # As long as it takes for several looks.
+    time.sleep(1.0)
+    assert os.lstat(first.socket).st_ino == before
+
+
+def test_full_disk_takes_no_request_of_a_helper_that_stops(start_helper, platform):
+    helper = start_helper("--quote-wait", "300")
+    request = frame(quote_request(platform))
+    subprocess.run(["prlimit", "--pid", str(helper.process.pid), "--fsize=0"], check=True)
+    with connect(helper.socket) as client:
+        client.sendall(request)
+        helper.wait_until(lambda status: status["workers"][0]["jobs"] == 1)
+        helper.signal(signal.SIGTERM)
+        assert error_code(read_all(client)[4:]) == 0
+    assert helper.wait_end() == 0
+    helper.wait_for_line("registration cannot be written")
+    assert not any("Traceback" in line for line in helper.log)
+
+
+def test_full_disk_keeps_no_helper_from_a_dead_path(start_helper):
+    helper = start_helper()
+    subprocess.run(["prlimit", "--pid", str(helper.process.pid), "--fsize=0"], check=True)
+    Path(helper.socket).unlink()
+    helper.wait_until(lambda status: status["take_overs"] == 2)
+    assert Client(helper.socket).get_quote_size() > 1020
 
 
 def test_helper_whose_workers_cannot_start_any_more_tells_why(start_helper, short_dir):

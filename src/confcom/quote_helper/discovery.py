@@ -52,10 +52,10 @@ def publish(folder: Path, discovery: Discovery) -> None:
     temporary = folder / f".{FILE_NAME}.{secrets.token_hex(4)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
-        os.write(descriptor, content)
-    finally:
-        os.close(descriptor)
-    try:
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
         temporary.rename(path)
     except OSError:
         temporary.unlink(missing_ok=True)

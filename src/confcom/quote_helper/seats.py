@@ -135,8 +135,9 @@ class Seats:
             for seat in self.seats:
                 if seat.origin is not None:
                     # Unlinked first: a client that comes now finds nothing, instead of a socket nobody reads.
-                    if _inode(seat.path) == seat.inode:
-                        seat.path.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):
+                        if _inode(seat.path) == seat.inode:
+                            seat.path.unlink()
                     self._listeners.remove(seat.origin)
                     seat.origin = None
         for origin in list(self._lingering):

@@ -6,7 +6,9 @@ decision itself is a pure function; it is taken under one lock, by one helper at
 """
 
 import contextlib
+import errno
 import fcntl
+import logging
 import os
 import secrets
 import time
@@ -18,6 +20,9 @@ from typing import BinaryIO
 import msgspec
 
 from confcom.errors import PlatformError
+from confcom.runtime.logs import event
+
+logger = logging.getLogger(__name__)
 
 # A helper that should take a dead path, and does not within this time, hangs; then any other may.
 PATIENCE_SECONDS = 1.0
@@ -90,17 +95,38 @@ class Registry:
         """
         self._folder = folder
         self._busy_since: float | None = None
+        self.me = Registration(name=f"{_HELPER_PREFIX}{secrets.token_hex(8)}", generation=generation, started=started)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._mutex = (folder / _MUTEX).open("ab")
+            self._mutex, self._file = self._register()
         except OSError as error:
             raise PlatformError(f"--state-dir {folder}: cannot be written: {error.strerror}; name another") from error
-        self.me = Registration(name=f"{_HELPER_PREFIX}{secrets.token_hex(8)}", generation=generation, started=started)
-        # The lock is taken before the file has its name: nobody sees a registration that looks dead.
-        self._file = (folder / f".{self.me.name}").open("w+b")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._write()
-        (folder / f".{self.me.name}").rename(folder / self.me.name)
+
+    def _register(self) -> tuple[BinaryIO, BinaryIO]:
+        """The open files of the folder's lock and of this helper's registration."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hidden = self._folder / f".{self.me.name}"
+        with contextlib.ExitStack() as undo:
+            mutex = undo.enter_context((self._folder / _MUTEX).open("ab", buffering=0))
+            # The lock is taken before the file has its name: nobody sees a registration that looks dead.
+            file = undo.enter_context(hidden.open("w+b", buffering=0))
+            undo.callback(hidden.unlink, missing_ok=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _write(file, self.me)
+            hidden.rename(self._folder / self.me.name)
+            undo.pop_all()
+        self._told = self.me
+        return mutex, file
+
+    def _register_again(self) -> None:
+        """After somebody has removed the folder's files: the others neither see this helper nor share its lock."""
+        files = ((_MUTEX, self._mutex), (self.me.name, self._file))
+        if all(_is_at(file, self._folder / name) for name, file in files):
+            return
+        with contextlib.suppress(OSError):
+            old = (self._mutex, self._file)
+            self._mutex, self._file = self._register()
+            for file in old:
+                file.close()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -109,6 +135,7 @@ class Registry:
         Raises:
             BusyError: another helper has it, and has had it for a moment only.
         """
+        self._register_again()
         self._acquire()
         try:
             yield
@@ -135,11 +162,23 @@ class Registry:
                 return
 
     def update(self, **changes: object) -> None:
-        """Changes this helper's registration; the caller holds the lock."""
-        changed = msgspec.structs.replace(self.me, **changes)
-        if changed != self.me:
-            self.me = changed
-            self._write()
+        """Changes this helper's registration; the caller holds the lock.
+
+        Where that cannot be written, on a full disk for example, this helper goes on with what it knows: clients come
+        first, and each later call tries again to tell the others.
+        """
+        self.me = msgspec.structs.replace(self.me, **changes)
+        if self.me == self._told:
+            return
+        try:
+            _write(self._file, self.me)
+        except OSError as error:
+            event(
+                logger, logging.ERROR, "registration cannot be written", cause="registration",
+                folder=self._folder, problem=error.strerror,
+            )  # fmt: skip
+        else:
+            self._told = self.me
 
     def others(self) -> list[Registration]:
         """The other helpers that live; what the dead have left is removed. The caller holds the lock."""
@@ -161,11 +200,20 @@ class Registry:
         self._file.close()
         self._mutex.close()
 
-    def _write(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(msgspec.json.encode(self.me))
-        self._file.flush()
+
+def _write(file: BinaryIO, registration: Registration) -> None:
+    """Writes over what is there and cuts the rest off, so that a full disk does not take what was told before."""
+    data = msgspec.json.encode(registration)
+    if os.pwrite(file.fileno(), data, 0) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    file.truncate(len(data))
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is still the one at its path."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def _is_free(file: BinaryIO) -> bool:

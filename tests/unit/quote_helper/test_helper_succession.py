@@ -3,10 +3,14 @@
 import contextlib
 import fcntl
 import multiprocessing
+import resource
+import shutil
+import signal
 
 import pytest
 
 from confcom.errors import PlatformError
+from confcom.quote_helper.discovery import Discovery, publish
 from confcom.quote_helper.succession import (
     LOCK_SECONDS,
     PATIENCE_SECONDS,
@@ -190,6 +194,68 @@ class TestRegistry:
         assert (
             str(caught.value) == f"--state-dir {tmp_path}/file/state: cannot be written: Not a directory; name another"
         )
+
+    @pytest.mark.parametrize("removed", ["state", "state/mutex", "state/helper-*"])
+    def test_folder_whose_files_were_removed_is_registered_in_again(self, registries, tmp_path, removed):
+        first = registries(1)
+        for path in tmp_path.glob(removed):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        second = registries(2)
+        assert others_of(first) == [second.me]
+        assert others_of(second) == [first.me]
+        with first.locked(), pytest.raises(BusyError), second.locked():
+            raise AssertionError
+
+
+class TestFullDisk:
+    """Told by a limit of file sizes: what is written fails, as on a full disk."""
+
+    @pytest.fixture
+    def full(self):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        @contextlib.contextmanager
+        def run():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+            try:
+                yield
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+        yield run
+        signal.signal(signal.SIGXFSZ, handler)
+
+    def test_start_is_refused_and_leaves_no_file(self, full, tmp_path):
+        with full(), pytest.raises(PlatformError) as caught:
+            Registry(tmp_path, 1, 0.0)
+        assert str(caught.value) == f"--state-dir {tmp_path}: cannot be written: File too large; name another"
+        assert [path.name for path in tmp_path.iterdir()] == ["mutex"]
+
+    def test_what_was_told_before_stands_and_the_change_is_told_later(self, registries, full):
+        first, second = registries(1), registries(2)
+        with first.locked():
+            first.update(ready=True)
+        with full(), first.locked():
+            first.update(leaving=True)
+        assert first.me.leaving
+        assert [(other.ready, other.leaving) for other in others_of(second)] == [(True, False)]
+        with first.locked():
+            first.update(ready=True)
+        assert [other.leaving for other in others_of(second)] == [True]
+
+    def test_registration_ends_without_an_error(self, registries, full):
+        first, second = registries(1), registries(2)
+        with full():
+            with first.locked():
+                first.update(ready=True)
+            first.close()
+        assert others_of(second) == []
+
+    def test_discovery_file_that_cannot_be_written_leaves_nothing(self, full, tmp_path):
+        with full(), pytest.raises(OSError, match="File too large"):
+            publish(tmp_path, Discovery())
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_state_folder_is_the_user_s_where_the_system_s_cannot_be_written(monkeypatch):
