@@ -15,6 +15,7 @@ import time
 DEADLINE_SECONDS = 2.0
 # /status of a helper with 1,024 slots has about 20 kB.
 MAX_ANSWER_BYTES = 1024 * 1024
+MAX_PORT = 65535
 
 
 def main(arguments: list[str], environment: dict[str, str]) -> int:
@@ -88,7 +89,10 @@ def _parse(arguments: list[str], environment: dict[str, str]) -> argparse.Namesp
 
 
 def _ports(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= MAX_PORT for part in parts):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of ports; write them like 9411,9412")
+    return [int(part) for part in parts]
 
 
 def _generation(environment: dict[str, str]) -> int | None:

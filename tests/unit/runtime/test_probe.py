@@ -95,6 +95,15 @@ def test_what_answers_is_no_http(said, capsys):
     assert "the answer is not HTTP" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("ports", ["x", "", "9411,", "-1", "0", "65536", "9411 9412", "²"])
+def test_ports_that_are_none_are_wrong_use(ports, capsys):
+    with pytest.raises(SystemExit) as ended:
+        probe.main([f"--ports={ports}"], {})
+    assert ended.value.code == 2
+    sentence = f"error: argument --ports: '{ports}' is not a list of ports; write them like 9411,9412\n"
+    assert capsys.readouterr().err.endswith(sentence)
+
+
 def test_silence_ends_at_the_deadline(monkeypatch, capsys):
     monkeypatch.setattr(probe, "DEADLINE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
