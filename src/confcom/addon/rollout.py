@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from confcom.addon import names
+from confcom.addon.events import HELD, REFUSED, last_word, time_of
 from confcom.kube.api import Object
 
+# What is quoted of a message; a runtime's can have pages.
+_MESSAGE_CHARACTERS: Final = 200
 _TEMPLATE_COUNTER: Final = "deprecated.daemonset.template.generation"
 _GENERATION_LABEL: Final = "pod-template-generation"
-_BAD_WAITS: Final = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError")
+# A container that waits for any other reason will not start by itself.
+_PASSING_WAITS: Final = ("", "ContainerCreating", "PodInitializing")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +47,10 @@ class Rollout:
 def rollout(
     daemon_set: Object, pods: list[Object], events: list[Object], own_words: Mapping[str, str] | None = None
 ) -> Rollout:
-    """The state of a roll-out; `pods` are those of this DaemonSet, `own_words` what some say of themselves, by name."""
+    """The state of a roll-out; `pods` are those of this DaemonSet, `own_words` what some say of themselves, by name.
+
+    `events` may be about anything in the namespace.
+    """
     status, spec, metadata = daemon_set.get("status") or {}, daemon_set["spec"], daemon_set["metadata"]
     component = metadata["name"]
     wanted = int(status.get("desiredNumberScheduled", 0))
@@ -53,7 +60,8 @@ def rollout(
     on_delete = (spec.get("updateStrategy") or {}).get("type") == "OnDelete"
     counter = (metadata.get("annotations") or {}).get(_TEMPLATE_COUNTER, "")
     words = own_words or {}
-    nodes = tuple(sorted((_progress(component, pod, counter, words) for pod in pods), key=lambda p: (p.node, p.pod)))
+    found = [_progress(component, pod, counter, words, events) for pod in pods]
+    nodes = tuple(sorted(found, key=lambda progress: (progress.node, progress.pod)))
     done = seen and available >= wanted and (on_delete or updated >= wanted)
     return Rollout(
         component=component,
@@ -62,7 +70,7 @@ def rollout(
         available=available,
         done=done,
         nodes=nodes,
-        problems=() if done else (*_pod_problems(nodes), *_creation_problems(status, events)),
+        problems=() if done else (*_pod_problems(nodes), *_creation_problems(daemon_set, pods, events)),
     )
 
 
@@ -78,15 +86,25 @@ def _pod_problems(nodes: tuple[NodeProgress, ...]) -> list[str]:
     return problems
 
 
-def _creation_problems(status: dict[str, Any], events: list[Object]) -> list[str]:
-    """Pods that are refused never exist; only the DaemonSet's Events say why."""
-    if int(status.get("currentNumberScheduled", 0)) >= int(status.get("desiredNumberScheduled", 0)):
+def _creation_problems(daemon_set: Object, pods: list[Object], events: list[Object]) -> list[str]:
+    """Pods that are refused never exist; only the DaemonSet's Events say why.
+
+    No count tells of a refused pod that was to replace a living one, but that none has been made since.
+    """
+    refusal = last_word(events, "DaemonSet", daemon_set["metadata"]["name"], REFUSED)
+    if refusal is None:
         return []
-    refused = [event for event in events if event.get("reason") == "FailedCreate"]
-    return [str(refused[-1].get("message", ""))] if refused else []
+    status = daemon_set.get("status") or {}
+    lacks = int(status.get("currentNumberScheduled", 0)) < int(status.get("desiredNumberScheduled", 0))
+    newest = max((str(pod["metadata"].get("creationTimestamp", "")) for pod in pods), default="")
+    # An Event of this very second has the shorter text of the two.
+    is_last = bool(time_of(refusal)) and time_of(refusal) >= newest.removesuffix("Z")
+    return [str(refusal.get("message", ""))] if lacks or is_last else []
 
 
-def _progress(component: str, pod: Object, counter: str, own_words: Mapping[str, str]) -> NodeProgress:
+def _progress(
+    component: str, pod: Object, counter: str, own_words: Mapping[str, str], events: list[Object]
+) -> NodeProgress:
     metadata = pod["metadata"]
     problem = pod_problem(pod)
     generation = (metadata.get("labels") or {}).get(_GENERATION_LABEL, "")
@@ -95,8 +113,16 @@ def _progress(component: str, pod: Object, counter: str, own_words: Mapping[str,
         node=node_of(pod),
         pod=metadata["name"],
         is_new=not counter or generation == counter,
-        problem=problem and own_words.get(metadata["name"], problem),
+        problem=problem and own_words.get(metadata["name"], _held(pod, events) or problem),
     )
+
+
+def _held(pod: Object, events: list[Object]) -> str | None:
+    """Why the kubelet cannot start a pod that it has: its status says no more than that it is being created."""
+    if (pod.get("status") or {}).get("phase") != "Pending" or not (pod.get("spec") or {}).get("nodeName"):
+        return None
+    event = last_word(events, "Pod", pod["metadata"]["name"], HELD)
+    return None if event is None else f"cannot start ({event['reason']}: {_short(str(event.get('message', '')))})"
 
 
 def may_say_more(pod: Object) -> bool:
@@ -105,7 +131,18 @@ def may_say_more(pod: Object) -> bool:
         pod_problem(pod) is not None
         and (pod.get("status") or {}).get("phase") == "Running"
         and not pod["metadata"].get("deletionTimestamp")
+        and not is_cut_off(pod)
     )
+
+
+def is_cut_off(pod: Object) -> bool:
+    """Whether the pod's node has fallen silent: its controller then takes back that the pod is ready, without a word.
+
+    A kubelet that finds a pod unready always gives its reason.
+    """
+    status = pod.get("status") or {}
+    ready: Object = next((c for c in status.get("conditions") or () if c.get("type") == "Ready"), {})
+    return status.get("phase") == "Running" and ready.get("status") == "False" and not ready.get("message")
 
 
 def pod_problem(pod: Object) -> str | None:
@@ -125,6 +162,8 @@ def pod_problem(pod: Object) -> str | None:
             return problem
     if status.get("phase") == "Failed":
         return f"has failed: {status.get('reason', '')} {status.get('message', '')}".strip()
+    if is_cut_off(pod):
+        return "its node does not report; see kubectl describe node"
     ready = conditions.get("Ready") or {}
     return str(ready.get("message") or "is starting")
 
@@ -142,12 +181,17 @@ def _unschedulable(message: str) -> str:
 def _container_problem(container: dict[str, Any]) -> str | None:
     waiting = (container.get("state") or {}).get("waiting") or {}
     reason = str(waiting.get("reason", ""))
-    text = re.sub(r"\s+", " ", str(waiting.get("message", ""))).strip()[:200]
-    if reason in _BAD_WAITS:
-        return f"the image cannot be had ({reason}: {text})" if "Image" in reason else f"{reason}: {text}"
+    if reason in _PASSING_WAITS:
+        return None
     if reason == "CrashLoopBackOff":
         return f"ends again and again ({container.get('restartCount', 0)} restarts); see its log"
-    return None
+    text = _short(str(waiting.get("message", "")))
+    return f"the image cannot be had ({reason}: {text})" if "Image" in reason else f"{reason}: {text}"
+
+
+def _short(text: str) -> str:
+    """One line of a message that may have many."""
+    return re.sub(r"\s+", " ", text).strip()[:_MESSAGE_CHARACTERS]
 
 
 def node_of(pod: Object) -> str:

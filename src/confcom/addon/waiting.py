@@ -19,24 +19,26 @@ POLL_SECONDS: Final = 1.0
 
 def read_rollouts(api: KubeAPI, spec: Spec) -> list[Rollout]:
     """The roll-out of each DaemonSet that the spec wants; one that is missing counts as not begun."""
-    wanted = [name for name, on in _components(spec) if on]
     pods = api.list(kinds.POD, spec.namespace, labels=names.ADDON_SELECTOR)
+    warnings: list[Object] | None = None
     found = []
-    for name in wanted:
+    for name in (name for name, on in _components(spec) if on):
         item = api.get(kinds.DAEMON_SET, name, spec.namespace)
         if item is None:
-            missing = f"DaemonSet {spec.namespace}/{name} is missing"
-            found.append(
-                Rollout(component=name, wanted=0, updated=0, available=0, done=False, nodes=(), problems=(missing,))
-            )
+            found.append(_missing(f"DaemonSet {spec.namespace}/{name} is missing", name))
             continue
         own = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) == name]
         state = rollout(item, own, [])
         if not state.done:
-            fields = f"involvedObject.name={name},reason=FailedCreate"
-            state = rollout(item, own, api.list(kinds.EVENT, spec.namespace, fields=fields), own_words(api, own))
+            if warnings is None:
+                warnings = api.list(kinds.EVENT, spec.namespace, fields="type=Warning")
+            state = rollout(item, own, warnings, own_words(api, own))
         found.append(state)
     return found
+
+
+def _missing(problem: str, name: str) -> Rollout:
+    return Rollout(component=name, wanted=0, updated=0, available=0, done=False, nodes=(), problems=(problem,))
 
 
 def own_words(api: KubeAPI, pods: list[Object]) -> dict[str, str]:

@@ -141,7 +141,9 @@ def test_names_are_those_of_the_daemons():
 
 def test_only_the_kubelets_pod_resources_follow_its_root_directory():
     """A kubelet with --root-dir keeps its plugins' sockets where every kubelet does (`device-plugin.md` 1.1)."""
-    volumes = {v["name"]: v.get("hostPath") for v in pod_of(daemon_set_of("everything", names.DEVICE_PLUGIN))["volumes"]}
+    volumes = {
+        v["name"]: v.get("hostPath") for v in pod_of(daemon_set_of("everything", names.DEVICE_PLUGIN))["volumes"]
+    }
     assert volumes["device-plugins"] == {"path": "/var/lib/kubelet/device-plugins", "type": "Directory"}
     assert volumes["pod-resources"]["path"] == "/var/lib/k0s/kubelet/pod-resources"
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from confcom.addon.rollout import node_of, pod_problem, rollout
+from confcom.addon.events import time_of
+from confcom.addon.rollout import may_say_more, node_of, pod_problem, rollout
 
 TOKEN = (
     "0/1 nodes are available: 1 Insufficient confcom.io/sgx-quote-helper. no new claims to deallocate, "
@@ -73,6 +74,16 @@ PROBLEMS = {
         'CreateContainerConfigError: secret "s" not found',
     ),
     "a crash loop": (waiting("CrashLoopBackOff"), "ends again and again (4 restarts); see its log"),
+    "a runtime that cannot make the container": (
+        waiting("CreateContainerError", "failed to generate spec:\n no device"),
+        "CreateContainerError: failed to generate spec: no device",
+    ),
+    "an image that is never pulled": (
+        waiting("ErrImageNeverPull", "x is not present with pull policy of Never"),
+        "the image cannot be had (ErrImageNeverPull: x is not present with pull policy of Never)",
+    ),
+    "a container in the making": (waiting("ContainerCreating"), "containers with unready status: [sgx-quote-helper]"),
+    "a node that is silent": (unready(""), "its node does not report; see kubectl describe node"),
     "not ready": (unready(), "containers with unready status: [sgx-quote-helper]"),
     "just created": (pod(phase="Pending", conditions=[]), "is starting"),
     "ending": (ending(), "is ending"),
@@ -135,14 +146,74 @@ def test_old_pod_that_is_not_ready_is_named():
     )
 
 
-def test_refused_pods_are_told_by_their_event():
-    events = [
-        {"reason": "SuccessfulCreate", "message": "created"},
-        {"reason": "FailedCreate", "message": "Error creating: pods is forbidden: violates PodSecurity"},
-    ]
-    state = rollout(daemon_set(currentNumberScheduled=0, numberAvailable=0), [], events)
-    assert state.problems == ("Error creating: pods is forbidden: violates PodSecurity",)
-    assert rollout(daemon_set(numberAvailable=0), [], events).problems == ()
+def event(reason, message, at="2026-11-25T10:00:00Z", kind="DaemonSet", name="sgx-quote-helper"):
+    about = {"kind": kind, "name": name, "namespace": "confcom-system"}
+    return {"reason": reason, "message": message, "lastTimestamp": at, "involvedObject": about}
+
+
+def made_at(when, **values):
+    content = pod(**values)
+    content["metadata"]["creationTimestamp"] = when
+    return content
+
+
+LACKING = {"currentNumberScheduled": 0, "numberAvailable": 0}
+# A surge pod is refused: the old one is counted, and no count lacks anything.
+SURGING = {"updatedNumberScheduled": 0}
+REFUSED = event("FailedCreate", "Error creating: pods is forbidden: exceeded quota", "2026-11-25T10:00:00Z")
+EVENTS = {
+    "a refused pod": (LACKING, [], [REFUSED], True),
+    "a refused pod, and what else happened": (LACKING, [], [event("SuccessfulCreate", "no"), REFUSED], True),
+    "somebody else's refusal": (LACKING, [], [event("FailedCreate", "no", name="sgx-device-plugin")], False),
+    "a refusal of another kind": (LACKING, [], [event("FailedCreate", "no", kind="ReplicaSet")], False),
+    "a refused surge pod": (SURGING, [made_at("2026-11-25T09:00:00Z")], [REFUSED], True),
+    "refused in the second of the last pod": (SURGING, [made_at("2026-11-25T10:00:00Z")], [REFUSED], True),
+    "refused before the last pod": (SURGING, [made_at("2026-11-25T10:00:01Z")], [REFUSED], False),
+    "a refusal without a date": (SURGING, [], [event("FailedCreate", "no", at=None)], False),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_refused_pods_are_told_by_their_event(name):
+    counts, pods, events, told = EVENTS[name]
+    assert rollout(daemon_set(**counts), pods, events).problems == ((REFUSED["message"],) if told else ())
+
+
+def test_the_last_refusal_is_told_wherever_it_stands_in_the_list():
+    later = event("FailedCreate", "violates PodSecurity", "2026-11-25T10:00:09Z")
+    for events in ([REFUSED, later], [later, REFUSED]):
+        assert rollout(daemon_set(**LACKING), [], events).problems == ("violates PodSecurity",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "time"),
+    [
+        ({"lastTimestamp": "2026-11-25T10:00:00Z"}, "2026-11-25T10:00:00"),
+        ({"lastTimestamp": None, "eventTime": "2026-11-25T10:00:00.123456Z"}, "2026-11-25T10:00:00"),
+        (
+            {"eventTime": "2026-11-25T10:00:00.1Z", "series": {"lastObservedTime": "2026-11-25T11:00:00.1Z"}},
+            "2026-11-25T11:00:00",
+        ),
+        ({}, ""),
+    ],
+)
+def test_the_time_of_an_event(fields, time):
+    assert time_of(fields) == time
+
+
+def test_a_pod_that_cannot_start_says_why_by_its_event():
+    message = 'MountVolume.SetUp failed for volume "device-plugins" : hostPath type check failed'
+    creating = pod(phase="Pending", conditions=[condition("PodScheduled")])
+    events = [event("FailedMount", message, kind="Pod", name="p"), event("FailedMount", "no", kind="Pod", name="q")]
+    state = rollout(daemon_set(numberAvailable=0), [creating], events)
+    assert state.problems == (f"node a: sgx-quote-helper: cannot start (FailedMount: {message})",)
+    # Once it runs, that is history.
+    assert "cannot start" not in str(rollout(daemon_set(numberAvailable=0), [unready()], events).problems)
+
+
+def test_a_program_on_a_silent_node_is_not_asked():
+    assert may_say_more(unready())
+    assert not may_say_more(unready(""))
 
 
 def test_what_is_done_has_no_problems():
