@@ -32,8 +32,8 @@ class Policy:
     """What the enclave and its platform must be; a field that is None is not looked at.
 
     Attributes:
-        mr_enclave: the exact code and data, 32 bytes; one value, or several of which one must be found.
-        mr_signer: SHA-256 of the signer's modulus, 32 bytes; one value or several.
+        mr_enclave: the exact code and data, 32 bytes; one value, or several of which one must be found, never none.
+        mr_signer: SHA-256 of the signer's modulus, 32 bytes; one value or several, never none.
         isv_prod_id: the signer's product.
         min_isv_svn: the least security version.
         report_data: 64 bytes, exact; `confcom.quote.report_data` makes them in the usual forms.
@@ -59,11 +59,11 @@ class Policy:
         """Refuses values that no report could have.
 
         Raises:
-            InputError: a wrong size or range, no advisory's name, or Revoked among the accepted statuses.
+            InputError: a wrong size or range, no advisory's name, a set of measurements without any, or Revoked among
+                the accepted statuses.
         """
         for field in ("mr_enclave", "mr_signer"):
-            for value in _values(getattr(self, field)):
-                _require_size(field, value, MEASUREMENT_SIZE)
+            _require_measurements(field, getattr(self, field))
         if self.report_data is not None:
             _require_size("report_data", self.report_data, report_data.REPORT_DATA_SIZE)
         for field in ("isv_prod_id", "min_isv_svn"):
@@ -147,6 +147,14 @@ def _values(wanted: bytes | frozenset[bytes] | None) -> frozenset[bytes]:
     if wanted is None:
         return frozenset()
     return frozenset({wanted}) if isinstance(wanted, bytes) else wanted
+
+
+def _require_measurements(field: str, wanted: bytes | frozenset[bytes] | None) -> None:
+    # Taken as "not looked at", the empty list of a program that found nothing to trust would trust every enclave.
+    if wanted is not None and not _values(wanted):
+        raise InputError(f"policy: {field} is an empty set: nothing could be accepted; leave it out to accept any")
+    for value in _values(wanted):
+        _require_size(field, value, MEASUREMENT_SIZE)
 
 
 def _require_size(field: str, value: bytes, size: int) -> None:

@@ -126,6 +126,15 @@ def test_failed_steps_come_before_what_the_policy_wants(machine):
 
 MALFORMED = {
     "mr_enclave": ({"mr_enclave": bytes(31)}, "policy: mr_enclave needs 32 bytes, not 31"),
+    "one of two": ({"mr_enclave": frozenset({bytes(32), bytes(33)})}, "policy: mr_enclave needs 32 bytes, not 33"),
+    "no mr_enclave": (
+        {"mr_enclave": frozenset()},
+        "policy: mr_enclave is an empty set: nothing could be accepted; leave it out to accept any",
+    ),
+    "no mr_signer": (
+        {"mr_signer": frozenset()},
+        "policy: mr_signer is an empty set: nothing could be accepted; leave it out to accept any",
+    ),
     "mr_signer": ({"mr_signer": b""}, "policy: mr_signer needs 32 bytes, not 0"),
     "report_data": ({"report_data": bytes(32)}, "policy: report_data needs 64 bytes, not 32"),
     "isv_prod_id": ({"isv_prod_id": 65536}, "policy: isv_prod_id must be 0 to 65535, is 65536"),
