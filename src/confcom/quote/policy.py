@@ -16,7 +16,8 @@ from confcom.sgx import ReportBody
 # status that a healthy node there can reach.
 DEFAULT_STATUSES = frozenset({TCBStatus.UP_TO_DATE, TCBStatus.SW_HARDENING_NEEDED})
 MEASUREMENT_SIZE = 32
-_ADVISORY = re.compile(r"INTEL-SA-([0-9]{5})")
+# An advisory as Intel and its collateral name it; the number has five digits.
+ADVISORY = re.compile(r"INTEL-SA-([0-9]{5})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,7 @@ class Policy:
         if TCBStatus.REVOKED in self.accepted_statuses:
             raise InputError("policy: Revoked cannot be accepted: keys of such a platform are known to have leaked")
         for name in self.rejected_advisories | (self.accepted_advisories or frozenset()):
-            if not _ADVISORY.fullmatch(name):
+            if not ADVISORY.fullmatch(name):
                 raise InputError(f"policy: {name!r} is no advisory; write it like INTEL-SA-00615")
 
     def appraise(self, verification: Verification) -> tuple[str, ...]:
@@ -164,5 +165,5 @@ def _require_size(field: str, value: bytes, size: int) -> None:
 
 def advisory_code(name: str) -> Code:
     """The entry of an advisory by the name that collateral gives it; of advisories in general where it is another's."""
-    found = _ADVISORY.fullmatch(name)
+    found = ADVISORY.fullmatch(name)
     return codes.advisory(int(found[1])) if found else ADVISORY_CODE

@@ -4,18 +4,18 @@ The file is TOML or JSON, has `version = 1`, and no key that is not in `KEYS`: a
 would accept what it was written to refuse.
 """
 
-import re
+import json
+import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
-
-import msgspec
 
 from confcom.codes import TCBStatus
 from confcom.errors import InputError
 from confcom.quote import report_data
 from confcom.quote.allowance import DEFAULT_CLOCK_SLACK, MAX_CLOCK_SLACK, MAX_GRACE, Allowance
-from confcom.quote.policy import MEASUREMENT_SIZE, Policy
+from confcom.quote.policy import ADVISORY, MEASUREMENT_SIZE, Policy
+from confcom.quote.printing import printable
 
 VERSION = 1
 # A policy is a page of text.
@@ -25,7 +25,6 @@ MAX_NONCE_BYTES = 1024
 
 _UINT16_MAX = 0xFFFF
 _UINT32_MAX = 0xFFFF_FFFF
-_ADVISORY = re.compile(r"INTEL-SA-[0-9]{5}")
 # Of these a later one takes the place of all earlier ones.
 _REPORT_DATA_FORMS = ("report_data", "report_data_sha256_of", "nonce")
 
@@ -40,9 +39,8 @@ def read_policy(data: bytes, name: str) -> dict[str, Any]:
         raise InputError(f"{name}: over {MAX_POLICY_BYTES >> 10} KiB, which no policy has")
     found = _decode(data, name)
     version = found.pop("version", None)
-    if version != VERSION or isinstance(version, bool):
-        given = "is missing" if version is None else f"is {version!r}"
-        raise InputError(f"{name}: version: {given}; this program reads version = {VERSION}")
+    if version != VERSION or not isinstance(version, int) or isinstance(version, bool):
+        raise InputError(f"{name}: version: {_other_version(version)}; this program reads version = {VERSION}")
     return check_values(found, lambda key: f"{name}: {key}")
 
 
@@ -98,11 +96,29 @@ def make_allowance(values: Mapping[str, Any]) -> Allowance:
 def _decode(data: bytes, name: str) -> dict[str, Any]:
     is_json = data.lstrip()[:1] in {b"{", b"["}
     try:
-        found = msgspec.json.decode(data) if is_json else msgspec.toml.decode(data)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        text = data.decode()
+        found = json.loads(text, object_pairs_hook=_unique) if is_json else tomllib.loads(text)
+    # Both readers raise kinds of ValueError, and a bare one for a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: is not {'JSON' if is_json else 'TOML'}: {error}") from error
     if not isinstance(found, dict):
         raise InputError(f"{name}: needs an object of keys, holds a {type(found).__name__}")
+    return found
+
+
+def _other_version(found: Any) -> str:
+    if found is None:
+        return "is missing"
+    # TOML's hexadecimal numbers may be too long for Python to print.
+    return "is another" if isinstance(found, int) and abs(found) > _UINT32_MAX else f"is {printable(repr(found), 64)}"
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of a JSON object; of a key that stands there twice most readers take the last, and say nothing."""
+    found = dict(members)
+    if len(found) != len(members):
+        names = [key for key, _ in members]
+        raise ValueError(f"the key {next(key for key in found if names.count(key) > 1)!r} stands there twice")
     return found
 
 
@@ -181,7 +197,7 @@ def _statuses(value: Any) -> frozenset[TCBStatus]:
 def _advisories(value: Any) -> frozenset[str]:
     found = frozenset(_text(name).upper() for name in _list(value))
     for name in found:
-        if not _ADVISORY.fullmatch(name):
+        if not ADVISORY.fullmatch(name):
             raise ValueError(f"{name!r} is no advisory; write it like INTEL-SA-00615")
     return found
 

@@ -76,6 +76,8 @@ BAD = {
     "no version": ("isv_prod_id = 1", "version: is missing; this program reads version = 1"),
     "later version": ("version = 2", "version: is 2; this program reads version = 1"),
     "version as text": ("version = '1'", "version: is '1'; this program reads version = 1"),
+    "version as fraction": ("version = 1.0", "version: is 1.0; this program reads version = 1"),
+    "long version": (f"version = '{'v' * 200}'", f"version: is '{'v' * 60}...; this program reads version = 1"),
     "version as truth": ("version = true", "version: is True; this program reads version = 1"),
     "a table": ("version = 1\n[isv]\nx = 1", f"isv: there is no such key; {KNOWN}"),
     "no hex": ("version = 1\nmr_enclave = 'xy'", "mr_enclave: is not hex: write two digits 0-9a-f for each byte"),
@@ -142,6 +144,19 @@ NO_POLICY = {
     "a list": (b"[1]", "p: needs an object of keys, holds a list"),
     "no text": (b"\xff\xfe", "p: is not TOML: "),
     "deep": (b"[" * 100_000, "p: is not JSON: "),
+    "deep TOML": (b"a = " + b"[" * 100_000, "p: is not TOML: "),
+    "a key twice in TOML": (b"version = 1\nversion = 1", "p: is not TOML: "),
+    "a key twice in JSON": (
+        b'{"version": 1, "mr_signer": "00", "isv_prod_id": 1, "mr_signer": "01"}',
+        "p: is not JSON: the key 'mr_signer' stands there twice",
+    ),
+    "a long number in TOML": (b"version = 1\nisv_prod_id = " + b"1" * 5000, "p: is not TOML: "),
+    "a long number in JSON": (b'{"version": 1, "isv_prod_id": ' + b"1" * 5000 + b"}", "p: is not JSON: "),
+    "a number that cannot be printed": (
+        b"version = 0x" + b"f" * 5000,
+        "p: version: is another; this program reads version = 1",
+    ),
+    "no number in JSON": (b'{"version": 1, "isv_prod_id": NaN}', "p: isv_prod_id: must be a whole number, 0 to 65535"),
     "large": (b"#" * (MAX_POLICY_BYTES + 1), "p: over 256 KiB, which no policy has"),
 }
 
