@@ -44,14 +44,16 @@ TEMPLATE_COUNTER = "deprecated.daemonset.template.generation"
 class RefusalError(Exception):
     """An answer that is no success."""
 
-    def __init__(self, code, reason, message, causes=()):
+    def __init__(self, code, reason, message, causes=(), *, next_page="", headers=()):
         super().__init__(message)
         self.code, self.reason, self.message, self.causes = code, reason, message, causes
+        self.next_page, self.headers = next_page, dict(headers)
 
     def body(self):
         return {
             "kind": "Status",
             "apiVersion": "v1",
+            "metadata": {"continue": self.next_page} if self.next_page else {},
             "status": "Failure",
             "code": self.code,
             "reason": self.reason,
@@ -74,6 +76,9 @@ class APIServer:
         self.version = version
         self.objects = {}
         self.denied = set()
+        # How many requests from now are refused by priority and fairness, and how many pages are of a forgotten list.
+        self.busy = 0
+        self.forgotten_pages = 0
         self.requests = []
         self.pod_answers = {}
         self.controllers = []
@@ -272,6 +277,14 @@ class APIServer:
         for item in found:
             # As in real lists.
             del item["apiVersion"], item["kind"]
+        if "continue" in query and self.forgotten_pages:
+            self.forgotten_pages -= 1
+            raise RefusalError(
+                410,
+                "Expired",
+                "The provided continue parameter is too old to display a consistent list result.",
+                next_page=query["continue"],
+            )
         start, limit = int(query.get("continue", "0")), int(query.get("limit", "0")) or len(found) or 1
         metadata = {"resourceVersion": str(next(self._versions))}
         if start + limit < len(found):
@@ -287,6 +300,11 @@ class APIServer:
 
     def answer(self, method, path, query, body, content_type):
         """Status code and body (an object, or bytes from a pod)."""
+        if self.busy:
+            self.busy -= 1
+            raise RefusalError(
+                429, "TooManyRequests", "too many requests, please try again later", headers={"Retry-After": "1"}
+            )
         if path == "/version":
             return 200, {"gitVersion": self.version}
         match = PATH.match(path)
@@ -382,14 +400,17 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server.api
         with api.lock:
             api.requests.append((self.command, url.path, query))
+            headers = {}
             try:
                 code, answer = api.answer(self.command, url.path, query, body, self.headers.get("Content-Type"))
             except RefusalError as refusal:
-                code, answer = refusal.code, refusal.body()
+                code, answer, headers = refusal.code, refusal.body(), refusal.headers
         raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(raw)
 

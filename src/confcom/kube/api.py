@@ -5,7 +5,9 @@ rendered must arrive as it was rendered.
 """
 
 import contextlib
+import re
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -28,12 +30,16 @@ Propagation = Literal["Foreground", "Background", "Orphan"]
 REQUEST_SECONDS: Final = 15.0
 # A node pod answers at once or not at all; the API server itself waits 30 s for one that is gone.
 PROXY_SECONDS: Final = 5.0
+# An API server that is busy (429) says when to come again; it is asked again for so many times a call's own deadline.
+PATIENCE: Final = 2.0
 # A page of pods has about 3 MB.
 PAGE_ITEMS: Final = 500
 # /status of a helper has some 20 kB.
 MAX_PROXIED_BYTES: Final = 1024 * 1024
-_MISSING: Final = 404
 _CREATED: Final = 201
+_MISSING: Final = 404
+_EXPIRED: Final = 410
+_BUSY: Final = 429
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +51,10 @@ class Applied:
 
 
 class KubeAPI:
-    """One cluster, as one user. Every call has a deadline, and raises `KubeAPIError` where it fails."""
+    """One cluster, as one user. Every call has a deadline, and raises `KubeAPIError` where it fails.
+
+    `warnings` are what the API server has said beside its answers, each once.
+    """
 
     def __init__(self, config: SingleConfig, *, field_manager: str) -> None:
         """Connects at the first call.
@@ -84,14 +93,20 @@ class KubeAPI:
             raise
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
-        """The objects of one kind, in pages; empty where there is no such kind."""
-        return list(self._items(kind, namespace, {"labelSelector": labels, "fieldSelector": fields}))
+        """The objects of one kind; empty where there is no such kind."""
+        return list(self.items(kind, namespace, labels=labels, fields=fields))
 
-    def _items(self, kind: Kind, namespace: str, wanted: Mapping[str, str]) -> Iterator[Object]:
-        query = {name: value for name, value in wanted.items() if value} | {"limit": str(PAGE_ITEMS)}
+    def items(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Iterator[Object]:
+        """As `list`, page by page: for kinds of which a cluster has more than one wants to hold at a time."""
+        wanted = {"labelSelector": labels, "fieldSelector": fields, "limit": str(PAGE_ITEMS)}
+        query = {name: value for name, value in wanted.items() if value}
         while True:
             try:
                 page = self._json("GET", kind.path(namespace=namespace), query=query)
+            except _ExpiredPageError as error:
+                # The server forgets a list after some minutes. Its next page is then of now, not of the list's start.
+                query["continue"] = error.next_page
+                continue
             except KubeAPIError as error:
                 if error.status == _MISSING:
                     return
@@ -148,27 +163,51 @@ class KubeAPI:
         headers: Mapping[str, str] | None = None,
         timeout: float = REQUEST_SECONDS,
     ) -> httpx2.Response:
-        # The adapter joins base address and path itself; a leading slash would drop the base's own path.
-        try:
-            answer = self._http.request(
+        deadline = time.monotonic() + PATIENCE * timeout
+        while True:
+            # The adapter joins base address and path itself; a leading slash would drop the base's own path.
+            answer = self._exchange(
                 method, path.lstrip("/"), params=query, content=content, headers=headers, timeout=timeout
             )
+            wait = _wanted_wait(answer)
+            if wait is None or time.monotonic() + wait > deadline:
+                break
+            time.sleep(wait)
+        self._note_warnings(answer)
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+    def _exchange(self, method: str, path: str, *, timeout: float, **parts: Any) -> httpx2.Response:
+        try:
+            return self._http.request(method, path, timeout=timeout, **parts)
         except httpx2.TimeoutException as error:
             raise KubeAPIError(f"cluster {self.server}: no answer within {timeout:g} s", status=0) from error
         except (httpx2.HTTPError, OSError) as error:
             raise KubeAPIError(f"cluster {self.server}: cannot be reached: {error}", status=0) from error
         except ConfigError as error:
             raise InputError(f"kubeconfig: context {self.context}: {error}") from error
-        self._note_warnings(answer)
-        if answer.is_success:
-            return answer
-        raise _failure(answer)
 
     def _note_warnings(self, answer: httpx2.Response) -> None:
         for value in answer.headers.get_list("warning"):
-            text = value.partition('"')[2].rpartition('"')[0]
+            text = re.sub(r"\\(.)", r"\1", value.partition('"')[2].rpartition('"')[0])
             if text and text not in self.warnings:
                 self.warnings.append(text)
+
+
+class _ExpiredPageError(KubeAPIError):
+    """The server no longer knows the list of which a page was asked; it names the page that goes on from there."""
+
+    def __init__(self, sentence: str, *, next_page: str) -> None:
+        super().__init__(sentence, status=_EXPIRED, reason="Expired")
+        self.next_page = next_page
+
+
+def _wanted_wait(answer: httpx2.Response) -> float | None:
+    """The seconds after which a server that did nothing wants to be asked again, or None; as client-go reads it."""
+    seconds = answer.headers.get("retry-after", "")
+    is_busy = answer.status_code == _BUSY or answer.is_server_error
+    return float(seconds) if is_busy and seconds.isascii() and seconds.isdigit() else None
 
 
 def _decode(answer: httpx2.Response) -> Object:
@@ -195,4 +234,7 @@ def _failure(answer: httpx2.Response) -> KubeAPIError:
     message = str(status.get("message") or answer.text.strip()[:300] or answer.reason_phrase)
     if answer.status_code == 401:
         message = f"the credentials of this kubeconfig are not accepted ({message})"
+    next_page = (status.get("metadata") or {}).get("continue")
+    if answer.status_code == _EXPIRED and next_page:
+        return _ExpiredPageError(message, next_page=str(next_page))
     return KubeAPIError(message, status=answer.status_code, reason=str(status.get("reason", "")), causes=causes)

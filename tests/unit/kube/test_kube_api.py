@@ -86,6 +86,43 @@ def test_lists_come_in_pages_with_their_kind(server, kube, monkeypatch):
     assert len(kube.list(kinds.CONFIG_MAP, fields="metadata.name=c3")) == 1
 
 
+def test_a_list_that_the_server_has_forgotten_goes_on_where_it_was(server, kube, monkeypatch):
+    monkeypatch.setattr(kube_api, "PAGE_ITEMS", 2)
+    for number in range(5):
+        server.api.create("v1", "configmaps", {"metadata": {"name": f"c{number}", "namespace": "default"}})
+    server.api.forgotten_pages = 2
+    assert [item["metadata"]["name"] for item in kube.list(kinds.CONFIG_MAP)] == [f"c{number}" for number in range(5)]
+    assert server.api.forgotten_pages == 0
+
+
+@pytest.fixture
+def naps(monkeypatch):
+    """The waits of the client, which only pass."""
+    clock, taken = [0.0], []
+
+    def sleep(seconds):
+        taken.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(kube_api.time, "sleep", sleep)
+    monkeypatch.setattr(kube_api.time, "monotonic", lambda: clock[0])
+    return taken
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server, kube, naps):
+    server.api.busy = 3
+    assert kube.version() == "v1.36.2"
+    assert naps == [1.0, 1.0, 1.0]
+
+
+def test_a_server_that_stays_busy_is_a_failure(server, kube, naps):
+    server.api.busy = 1000
+    with pytest.raises(KubeAPIError, match=r"^too many requests, please try again later$") as error:
+        kube.version()
+    assert error.value.status == 429
+    assert sum(naps) == kube_api.PATIENCE * kube_api.REQUEST_SECONDS
+
+
 def test_conflict_has_its_causes(server, kube):
     kube.apply(kinds.CONFIG_MAP, CONFIG)
     server.api.edit("v1", "configmaps", "default", "c", lambda item: item["data"].update(a="2"))
@@ -152,6 +189,8 @@ ODD = {
         b'{"message": "Unauthorized"}',
         "the credentials of this kubeconfig are not accepted (Unauthorized)",
     ),
+    "busy, and no word of when": ("429 Too Many Requests", b"later", "later"),
+    "forgotten, and no page to go on with": ("410 Gone", b'{"reason": "Expired", "message": "too old"}', "too old"),
     "no JSON": ("200 OK", b"hello", "the answer is not JSON"),
     "JSON of another shape": ("200 OK", b"[1]", "the answer is not an object"),
 }
@@ -174,6 +213,24 @@ def test_odd_answers_are_one_sentence(name, tmp_path):
             kube.version()
         thread.join(5)
     assert sentence in str(error.value)
+
+
+def test_warnings_are_kept_once_and_without_their_quoting(tmp_path):
+    warning = '299 - "unknown field \\"spec.x\\""'
+    head = f"HTTP/1.1 200 OK\r\nWarning: {warning}\r\nWarning: {warning}\r\nContent-Length: 2\r\n\r\n{{}}"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with listener.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(head.encode())
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path) as kube:
+            kube.version()
+            assert kube.warnings == ['unknown field "spec.x"']
+        thread.join(5)
 
 
 # --- kubeconfig -------------------------------------------------------------------------------------------------------
