@@ -177,8 +177,9 @@ def is_due(found: Obtained, now: datetime) -> bool:
     """Whether a service should be asked again for what was fetched once."""
     if found.fetched is None or found.fetched > now:
         return True
-    due = min(found.fetched + REFRESH_AFTER, earliest_end(found.collateral) - REFRESH_BEFORE_END)
-    return now >= max(due, found.fetched + REFRESH_AT_MOST_EVERY)
+    # Lengths of time are compared, since a date that a service invents may be the first or the last that there is.
+    age, left = now - found.fetched, earliest_end(found.collateral) - now
+    return age >= REFRESH_AT_MOST_EVERY and (age >= REFRESH_AFTER or left <= REFRESH_BEFORE_END)
 
 
 def age_in_words(found: Obtained, now: datetime) -> str:

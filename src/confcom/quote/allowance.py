@@ -4,7 +4,7 @@ Neither touches what is revoked: a certificate that an expired CRL lists stays r
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from confcom.errors import InputError
 from confcom.quote.times import Window, format_time, span
@@ -16,6 +16,8 @@ DEFAULT_CLOCK_SLACK = timedelta(minutes=5)
 MAX_CLOCK_SLACK = timedelta(days=1)
 # Root CA CRLs live a year; what is older says nothing any more.
 MAX_GRACE = timedelta(days=366)
+# Behind it there is no date, and collateral may end as late.
+_LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ class Allowance:
             return None
         if at < window.start:
             return f"{problem}; accepted by the clock slack of {span(self.clock_slack)}"
-        until = format_time(window.end + self.grace)
+        until = format_time(window.end + min(self.grace, _LAST_TIME - window.end))
         return f"{problem}; accepted by the grace of {span(self.grace)}, which ends at {until}"
 
     def _covers(self, window: Window, at: datetime) -> bool:

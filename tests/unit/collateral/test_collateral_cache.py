@@ -1,5 +1,6 @@
 """The cache: fresh entries spare the service, old ones stand in for it, damaged ones are fetched again and named."""
 
+import json
 import os
 import stat
 import subprocess
@@ -91,6 +92,13 @@ class TestFreshAndDue:
         found = Obtained(collateral=collateral, wanted=wanted, origin=SERVICE, fetched=fetched)
         assert not is_due(found, fetched + timedelta(hours=11))
         assert is_due(found, fetched + timedelta(hours=12))
+
+    @pytest.mark.parametrize("end", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+    def test_the_first_and_the_last_date_that_there_is_are_ends_as_well(self, collateral, wanted, moment, end):
+        text = json.dumps(json.loads(collateral.tcb_info) | {"nextUpdate": end}).encode()
+        odd = replace(collateral, tcb_info=text)
+        found = Obtained(collateral=odd, wanted=wanted, origin=SERVICE, fetched=moment)
+        assert is_due(found, moment + timedelta(hours=1)) == end.startswith("0001")
 
     def test_every_key_has_its_own_entry(self, source, service, wanted, moment, folder):
         source.obtain(wanted, moment)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from confcom.errors import InputError
-from confcom.quote import Allowance, Policy, Verifier, format_time, verification_document
+from confcom.quote import Allowance, Policy, Verifier, Window, format_time, parse_time, verification_document
 from confcom.simulation.collateral import CollateralOptions
 from confcom.simulation.names import INTERMEDIATE, PCK, ROOT
 
@@ -40,6 +40,15 @@ def test_within_grace_each_part_is_a_warning_with_its_end_and_how_long_ago(machi
     assert found.warnings == tuple(
         f"{part} expired at {ended}, 10 days before {until}; accepted by the grace of 10 days, which ends at {until}"
         for part in PARTS
+    )
+
+
+def test_grace_reaches_no_further_than_the_calendar():
+    end = parse_time("9999-12-31T23:59:58Z")
+    window = Window(name="TCB info", start=end, end=end, renewable=True)
+    assert Allowance(grace=DAY).warning(window, end + timedelta(seconds=1)) == (
+        "TCB info expired at 9999-12-31T23:59:58Z, 1 second before 9999-12-31T23:59:59Z; "
+        "accepted by the grace of 1 day, which ends at 9999-12-31T23:59:59Z"
     )
 
 
