@@ -1,6 +1,8 @@
 """The front with scripted workers: what clients see when quoting goes wrong in each way."""
 
 import asyncio
+import os
+import signal
 import socket
 import time
 from collections import Counter
@@ -16,6 +18,7 @@ from confcom.quote_helper.connection import ListeningSocket, Origin
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import BACKLOG
 from confcom.quote_helper.ring import Ring
+from confcom.quoting import pool as pool_module
 from confcom.quoting import worker_process
 from confcom.quoting.backend import BackendSettings
 
@@ -166,6 +169,18 @@ def test_request_that_finds_its_enclave_lost_is_served_by_another_worker(front, 
     front(scenario, workers=workers)
 
 
+@pytest.mark.parametrize("workers", [1, 8])
+def test_power_event_that_takes_every_enclave_fails_no_request(front, workers):
+    async def scenario(running):
+        for _ in range(2):
+            (running.folder / "power").touch()
+            answers = await running.ask_all(*[quote()] * 3)
+            assert [error_code(answer) for answer in answers] == [0] * 3
+            await running.ready(workers)
+
+    front(scenario, workers=workers)
+
+
 def test_enclave_that_every_worker_loses_is_told_after_three(front):
     async def scenario(running):
         assert error_code(await running.ask(quote("code46"))) == 46
@@ -183,6 +198,19 @@ def test_code_of_a_backend_reaches_the_client_with_its_info_and_the_cause_stays_
         answer = m.decode_response(await running.ask(quote(f"code{code}", info=info)), m.GetQuoteExResponse)
         assert (answer.error_code, answer.quote, answer.qe_report_info) == (code, None, info)
         assert running.front.last_causes[code][0] == "told to"
+
+    front(scenario)
+
+
+def test_worker_whose_first_word_is_nonsense_is_ended_like_any_that_cannot_start(front, caplog):
+    async def scenario(running):
+        (running.folder / "start").write_text("0 {}")
+        running.front.pool.workers[0].kill()
+        await running.until(lambda: running.front.pool.restarts >= 2)
+        (running.folder / "start").unlink()
+        await running.ready()
+        assert error_code(await running.ask(quote())) == 0
+        assert not [record for record in caplog.records if record.exc_info]
 
     front(scenario)
 
@@ -227,6 +255,25 @@ class TestKey:
             assert {error_code(answer) for answer in answers} == {0}
 
         front(scenario, workers=3)
+
+    def test_key_of_a_refresh_whose_workers_have_all_gone_is_not_published(self, front, monkeypatch):
+        """One has its new key, the other hangs over it; then both go, and none can start."""
+        monkeypatch.setattr(pool_module, "ASK_SECONDS", 1.0)
+
+        async def scenario(running):
+            first, second = running.front.pool.workers
+            await running.ask(quote("forget"))
+            second_pid = second.process.pid
+            os.kill(second_pid, signal.SIGSTOP)
+            running.front._refresh_key()
+            await running.until(lambda: running.front._refreshed is not None)
+            (running.folder / "start").write_text("30 not now")
+            first.kill()
+            os.kill(second_pid, signal.SIGKILL)
+            await running.until(lambda: running.front._refresh is None)
+            assert running.front.key is None
+
+        front(scenario, workers=2)
 
     def test_init_waits_for_the_next_worker_s_key_when_the_last_has_gone(self, front):
         async def scenario(running):

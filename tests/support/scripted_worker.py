@@ -1,7 +1,8 @@
 """A quoting worker that does what a request's report data tells it, to stand in for backends that go wrong.
 
 Started like `confcom.quoting.worker`: with a descriptor and the backend's settings, whose folder is where it writes
-down each operation, and where the file `start` may say how its start goes wrong.
+down each operation, where the file `start` may say how its start goes wrong, and the file `power` takes the enclaves
+of the workers that lived when it was written.
 """
 
 import json
@@ -28,6 +29,7 @@ class ScriptedWorker:
         self.folder = Path(folder)
         self.certified = True
         self.key_number = 1
+        self.started_ns = time.time_ns()
 
     def key(self):
         report = KeyReport(target_info=TARGET_INFO, pub_key_id=bytes([self.key_number]) * 32, quote_size=QUOTE_SIZE)
@@ -37,11 +39,17 @@ class ScriptedWorker:
         with (self.folder / "operations").open("a") as file:
             file.write(f"{os.getpid()} {text}\n")
 
+    def lost_power(self):
+        power = self.folder / "power"
+        return power.exists() and power.stat().st_mtime_ns > self.started_ns
+
     def start(self):
         script = self.folder / "start"
         if script.exists():
             code, _, cause = script.read_text().partition(" ")
             self.sock.sendall(Message(Operation.READY, 0, cause.encode(), int(code)).encode())
+            if code == "0":
+                time.sleep(3600)
             sys.exit(3)
         self.sock.sendall(Message(Operation.READY, 0, self.key()).encode())
 
@@ -54,6 +62,8 @@ class ScriptedWorker:
 
     def answer(self, request):
         self.note(Operation(request.operation).name)
+        if self.lost_power():
+            return 46, b"power event"
         if request.operation == Operation.REFRESH:
             time.sleep(0.1)
             self.certified = True

@@ -175,7 +175,7 @@ class Front:
         self.workerless_since = None if report is not None else self.workerless_since or time.monotonic()
         if report is None:
             # The answers stay right while no worker lives, but what follows them (a quote) cannot be had.
-            self.key = None
+            self.key = self._refreshed = None
             return
         key = service.Key(target_info=report.target_info, pub_key_id=report.pub_key_id, quote_size=report.quote_size)
         if self._refresh is None:

@@ -246,9 +246,7 @@ class Pool:
         try:
             answers = worker.receive()
         except ValueError as error:
-            event(logger, logging.ERROR, "worker sent nonsense and is ended", worker=worker.index, problem=str(error))
-            self._lost(worker)
-            worker.kill()
+            self._sent_nonsense(worker, error)
             return
         if answers is None:
             self._lost(worker)
@@ -266,9 +264,23 @@ class Pool:
         if answer.code:
             self._on_failure(answer.code, answer.payload.decode(errors="replace"))
             return
-        worker.key = msgspec.json.decode(answer.payload, type=KeyReport)
-        event(logger, logging.INFO, "worker ready", worker=worker.index, pid=worker.process.pid)
+        if self._has_key(worker, answer.payload):
+            event(logger, logging.INFO, "worker ready", worker=worker.index, pid=worker.process.pid)
+
+    def _has_key(self, worker: WorkerProcess, report: bytes) -> bool:
+        """Notes the key that a worker reports; False if that is none, and the worker is lost."""
+        try:
+            worker.key = msgspec.json.decode(report, type=KeyReport)
+        except msgspec.DecodeError as error:
+            self._sent_nonsense(worker, error)
+            return False
         self._on_key(worker.key)
+        return True
+
+    def _sent_nonsense(self, worker: WorkerProcess, error: Exception) -> None:
+        event(logger, logging.ERROR, "worker sent nonsense and is ended", worker=worker.index, problem=str(error))
+        self._lost(worker)
+        worker.kill()
 
     def _answered(self, worker: WorkerProcess, answer: Message) -> None:
         if answer.code:
@@ -283,8 +295,7 @@ class Pool:
         if answer.operation == Operation.QUOTE:
             worker.note_cost(answer.cost)
         elif answer.operation == Operation.REFRESH and not answer.code:
-            worker.key = msgspec.json.decode(answer.payload, type=KeyReport)
-            self._on_key(worker.key)
+            self._has_key(worker, answer.payload)
         job.finish(answer.code, answer.payload)
 
     def _lost_enclave(self, worker: WorkerProcess) -> None:
@@ -303,9 +314,11 @@ class Pool:
         if self._workers.get(worker.index) is not worker:
             return
         self._forget(worker)
+        # Power management takes the enclaves of all workers at once: a request may meet every one, and then new ones.
+        limit = MAX_ATTEMPTS + (self.size - 1 if code == AESM.ENCLAVE_LOST else 0)
         for job in worker.jobs.values():
             job.attempts += 1
-            if job.attempts >= MAX_ATTEMPTS:
+            if job.attempts >= limit:
                 self.killers += code == AESM.UNEXPECTED
                 event(logger, logging.ERROR, "request given up", cause="killer-request", problem=cause.decode())
                 job.finish(code, cause)
