@@ -18,7 +18,13 @@ _MASK64 = (1 << 64) - 1
 # The sizes and codes of a helper's answers are few, and encoding one takes longer than finding it again.
 @functools.lru_cache(maxsize=1024)
 def encode_varint(value: int) -> bytes:
-    """The shortest encoding of an unsigned 64-bit integer."""
+    """The shortest encoding of an unsigned 64-bit integer.
+
+    Raises:
+        ValueError: it is negative or larger.
+    """
+    if not 0 <= value <= _MASK64:
+        raise ValueError(f"{value} is no unsigned integer of 64 bits")
     encoded = bytearray()
     while value >= 0x80:
         encoded.append(value & 0x7F | 0x80)

@@ -240,3 +240,15 @@ def test_a_damaged_request_is_a_request_or_one_error(name, data):
     except AESMProtocolError:
         return
     assert isinstance(request, m.Message)
+
+
+@pytest.mark.parametrize("value", [-1, 2**64, 2**200])
+def test_integer_that_the_wire_cannot_carry_is_refused_by_its_value(value):
+    with pytest.raises(ValueError, match=f"^{value} is no unsigned integer of 64 bits$"):
+        m.InitQuoteExRequest(b_pub_key_id=True, buf_size=value).envelope()
+
+
+@pytest.mark.parametrize("value", [0, 1, 2**32, 2**64 - 1])
+def test_integer_at_the_ends_of_the_wire_s_range_comes_back(value):
+    request = m.InitQuoteExRequest(b_pub_key_id=True, buf_size=value)
+    assert m.decode_request(request.envelope()) == request
