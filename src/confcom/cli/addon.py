@@ -41,13 +41,17 @@ SimulateOption = Annotated[
 ]
 HelperOption = Annotated[
     bool | None,
-    typer.Option("--enable-sgxquotehelper/--disable-sgxquotehelper", help="With or without the quote helper. [with]"),
+    typer.Option(
+        "--enable-sgxquotehelper/--disable-sgxquotehelper",
+        help="With or without the quote helper. [as it is, else with]",
+    ),
 ]
 NamespaceOption = Annotated[
     str | None, typer.Option("--namespace", "-n", help=f"Where the objects are. [{names.DEFAULT_NAMESPACE}]")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every node is there.")]
+GoneOption = Annotated[bool, typer.Option("--wait", help="Wait until everything is gone.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=1, max=86400, help="Seconds for --wait.")]
 
 
@@ -109,7 +113,7 @@ def update(
 def disable(
     *,
     dry_run: DryRunOption = False,
-    wait: WaitOption = False,
+    wait: GoneOption = False,
     timeout: TimeoutOption = DEFAULT_WAIT_SECONDS,
     context: ContextOption = None,
     kubeconfig: KubeconfigOption = None,
