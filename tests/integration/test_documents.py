@@ -1,7 +1,8 @@
 """What the documents say is true: their `sh` blocks run, their links lead somewhere, their folders exist.
 
 A block of another kind (`console`, `text`) shows what cannot be run here, for example against a cluster. `/tmp/` in a
-block is another folder here, and a command that ends with `&` is waited for until it serves.
+block is another folder here, and a command that ends with `&` is waited for until it serves. A command ends with exit
+code 0, or with the one that its comment names: `# exit 1`.
 """
 
 import contextlib
@@ -31,6 +32,11 @@ def commands(document: Path) -> list[str]:
     return [line for line in joined.splitlines() if line.strip() and not line.startswith(("#", *NOT_RUN))]
 
 
+def expected_exit(line: str) -> int:
+    named = re.search(r"#.*\bexit (\d+)\b", line)
+    return int(named[1]) if named else 0
+
+
 WITH_COMMANDS = [document for document in DOCUMENTS if commands(document)]
 
 
@@ -52,12 +58,7 @@ def test_commands_of_a_document_run(document):
             for line in commands(document):
                 command = line.replace("/tmp/", f"{folder}/")
                 if command.rstrip().endswith("&"):
-                    words = "exec " + command.rstrip().removesuffix("&")
-                    with (folder / "background.log").open("ab") as log:
-                        background.append(
-                            subprocess.Popen(["bash", "-c", words], env=environment, cwd=folder, stdout=log, stderr=log)
-                        )
-                    wait_until_serving(folder, background[-1])
+                    background.append(start(command.rstrip().removesuffix("&"), folder, environment))
                     continue
                 done = subprocess.run(
                     ["bash", "-c", command],
@@ -68,7 +69,7 @@ def test_commands_of_a_document_run(document):
                     timeout=60,
                     check=False,
                 )
-                assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+                assert done.returncode == expected_exit(line), f"{line}\n{done.stdout}{done.stderr}"
         finally:
             for process in background:
                 process.terminate()
@@ -76,16 +77,27 @@ def test_commands_of_a_document_run(document):
                 process.wait(timeout=30)
 
 
-def wait_until_serving(folder: Path, process: subprocess.Popen[bytes], deadline_seconds: float = 20) -> None:
-    """A daemon serves when its socket is there, or when its log says which port or address it opened."""
-    deadline = time.monotonic() + deadline_seconds
-    log = folder / "background.log"
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        if any(path.is_socket() for path in folder.rglob("*.socket")) or "http" in log.read_text():
-            return
-        time.sleep(0.02)
-    pytest.fail(f"nothing serves: {log.read_text()}")
+def sockets(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*.sock*") if path.is_socket()}
+
+
+def start(
+    words: str, folder: Path, environment: dict[str, str], deadline_seconds: float = 20
+) -> subprocess.Popen[bytes]:
+    """A daemon serves when it has a socket of its own, or when its log says which port or address it opened."""
+    before = sockets(folder)
+    with tempfile.NamedTemporaryFile("w+b", dir=folder, suffix=".log", delete=False) as log:
+        process = subprocess.Popen(["bash", "-c", f"exec {words}"], env=environment, cwd=folder, stdout=log, stderr=log)
+        deadline = time.monotonic() + deadline_seconds
+        while time.monotonic() < deadline:
+            said = Path(log.name).read_text()
+            assert process.poll() is None, said
+            if sockets(folder) - before or "http" in said.lower():
+                return process
+            time.sleep(0.02)
+    process.kill()
+    process.wait()
+    pytest.fail(f"nothing serves: {said}")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
