@@ -17,6 +17,7 @@ from confcom.collateral.source import Obtained, Wanted, origin_of
 from confcom.errors import CollateralFormatError
 from confcom.quote.collateral import Collateral
 from confcom.quote.origin import PCKCAKind
+from confcom.quote.printing import printable
 from confcom.quote.times import format_time, parse_time
 
 FORMAT: Final = "confcom-collateral"
@@ -24,6 +25,9 @@ VERSION: Final = 1
 # Sets of some 20 kB for every CPU family with SGX, both CAs and both channels have about 3 MB.
 MAX_BUNDLE_BYTES = 16 * 1024 * 1024
 MAX_SETS = 1024
+# A stranger's words are quoted up to here; an origin may be a path.
+_MAX_QUOTED = 200
+_MAX_ORIGIN = 4096
 
 _PARTS = tuple(part.name for part in fields(Collateral) if part.name != "pck_certificate_chain")
 # Parts that are not text.
@@ -136,7 +140,8 @@ def _decode(data: bytes) -> _Bundle:
         return _BUNDLE.decode(data)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `")
-        raise CollateralFormatError(where.rstrip("`").removeprefix("$.") or "$", problem) from error
+        path = where.rstrip("`").removeprefix("$.") or "$"
+        raise CollateralFormatError(path, printable(problem, _MAX_QUOTED)) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CollateralFormatError("$", f"is not whole JSON: {error}") from error
 
@@ -154,7 +159,8 @@ def _content(digest: str, part: _Part) -> bytes:
 def _set(entry: _Set, contents: Mapping[str, bytes], path: str) -> Obtained:
     if wrong := entry.parts.keys() ^ set(_PARTS):
         name = min(wrong)
-        raise CollateralFormatError(f"{path}.parts.{name}", "is missing" if name in _PARTS else "is unknown")
+        problem = "is missing" if name in _PARTS else "is unknown"
+        raise CollateralFormatError(f"{path}.parts.{printable(name, _MAX_QUOTED)}", problem)
     for name, digest in entry.parts.items():
         if digest not in contents:
             raise CollateralFormatError(f"{path}.parts.{name}", "names a part that is not there")
@@ -162,9 +168,8 @@ def _set(entry: _Set, contents: Mapping[str, bytes], path: str) -> Obtained:
     wanted = Wanted(fmspc=bytes.fromhex(entry.fmspc), ca=entry.ca, update=entry.update)
     if origin_of(collateral) != wanted.origin:
         raise CollateralFormatError(path, f"says {wanted}, but its parts are of another platform")
-    return Obtained(
-        collateral=collateral, wanted=wanted, origin=entry.origin, fetched=_fetched(entry, f"{path}.fetched")
-    )
+    origin = printable(entry.origin, _MAX_ORIGIN)
+    return Obtained(collateral=collateral, wanted=wanted, origin=origin, fetched=_fetched(entry, f"{path}.fetched"))
 
 
 def _fetched(entry: _Set, path: str) -> datetime | None:

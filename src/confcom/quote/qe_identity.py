@@ -34,7 +34,7 @@ class _Level(msgspec.Struct):
 
 class _Document(msgspec.Struct, kw_only=True):
     id: str
-    version: int
+    version: Count
     issue_date: str = msgspec.field(name="issueDate")
     next_update: str = msgspec.field(name="nextUpdate")
     evaluation_number: Count = msgspec.field(name="tcbEvaluationDataNumber")
@@ -82,8 +82,7 @@ class QEIdentity:
             CollateralFormatError: malformed, of another enclave, or with levels that do not descend.
         """
         found = signed_text.decode(text, _DECODER, _NAME)
-        if found.id != "QE":
-            raise CollateralFormatError(f"{_NAME}.id", f"must be 'QE', is '{found.id}'")
+        signed_text.require_id(found.id, "QE", f"{_NAME}.id")
         if found.version != 2:
             raise CollateralFormatError(f"{_NAME}.version", f"must be 2, is {found.version}")
         issued = signed_text.time(found.issue_date, f"{_NAME}.issueDate")

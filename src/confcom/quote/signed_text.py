@@ -7,15 +7,18 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from confcom.errors import CollateralFormatError
+from confcom.quote.printing import printable
 from confcom.quote.times import parse_time
 
 # A component's SVN is one byte of CPUSVN; PCESVN and ISVSVN have two bytes.
 SVN8 = Annotated[int, msgspec.Meta(ge=0, le=0xFF)]
 SVN16 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
-# Evaluation numbers were 12 in 2022 and 21 in 2026.
+# Versions and types are small, and evaluation numbers were 12 in 2022 and 21 in 2026.
 Count = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
 
 _Document = TypeVar("_Document")
+# A stranger's value is quoted up to here.
+_MAX_QUOTED = 200
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -26,10 +29,11 @@ def decode(text: bytes, decoder: "msgspec.json.Decoder[_Document]", name: str) -
         CollateralFormatError: not JSON, or a member is missing or not as the types say.
     """
     try:
-        return decoder.decode(text)
+        # The decoder looks at no text that it passes over, so it would take bytes that are none.
+        return decoder.decode(text.decode())
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
-        raise CollateralFormatError(name + where.rstrip("`"), problem) from error
+        raise CollateralFormatError(name + where.rstrip("`"), printable(problem, _MAX_QUOTED)) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CollateralFormatError(name, f"is not JSON: {error}") from error
 
@@ -44,6 +48,16 @@ def time(text: str, path: str) -> datetime:
         return parse_time(text)
     except ValueError as error:
         raise CollateralFormatError(path, str(error)) from error
+
+
+def require_id(found: str, wanted: str, path: str) -> None:
+    """Refuses a document of another enclave.
+
+    Raises:
+        CollateralFormatError: its id is not the wanted one.
+    """
+    if found != wanted:
+        raise CollateralFormatError(path, f"must be '{wanted}', is '{printable(found, _MAX_QUOTED)}'")
 
 
 def unhex(text: str, size: int, path: str) -> bytes:

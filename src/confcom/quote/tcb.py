@@ -50,7 +50,7 @@ class _Document(msgspec.Struct, tag_field="version", kw_only=True):
     next_update: str = msgspec.field(name="nextUpdate")
     fmspc: str
     pce_id: str = msgspec.field(name="pceId")
-    tcb_type: int = msgspec.field(name="tcbType")
+    tcb_type: Count = msgspec.field(name="tcbType")
     evaluation_number: Count = msgspec.field(name="tcbEvaluationDataNumber")
 
 
@@ -141,8 +141,8 @@ def combine(platform: TCBStatus, qe: TCBStatus) -> TCBStatus:
 
 
 def _check_kind(found: _Document2 | _Document3) -> None:
-    if isinstance(found, _Document3) and found.id != "SGX":
-        raise CollateralFormatError(f"{_NAME}.id", f"must be 'SGX', is '{found.id}'")
+    if isinstance(found, _Document3):
+        signed_text.require_id(found.id, "SGX", f"{_NAME}.id")
     if isinstance(found, _Document2) and found.id is not msgspec.UNSET:
         raise CollateralFormatError(f"{_NAME}.id", "does not belong in version 2")
     if found.tcb_type != 0:

@@ -105,12 +105,20 @@ def test_what_does_not_belong_is_named(bundle, changes, sentence):
         ("fetched", "yesterday", "collateral: sets[0].fetched: must be a time in the form YYYY-MM-DDTHH:MM:SSZ"),
         ("parts", {}, "collateral: sets[0].parts.pck_crl: is missing"),
         ("more", 1, "Object contains unknown field `more`"),
+        ("\x1b[2J", 1, "Object contains unknown field `?[2J`"),
+        ("parts", {"a\x1b[2J": "0" * 64}, "collateral: sets[0].parts.a?[2J: is unknown"),
     ],
 )  # fmt: skip
 def test_a_set_that_is_not_what_it_says(bundle, member, value, sentence):
     sets = json.loads(bundle)["sets"]
     sets[0][member] = value
     assert sentence in problem(edited(bundle, sets=sets))
+
+
+def test_an_origin_is_fit_to_be_printed(bundle):
+    sets = json.loads(bundle)["sets"]
+    sets[0]["origin"] = "https://pccs\x1b[2J\n.example"
+    assert read_bundle(edited(bundle, sets=sets))[0].origin == "https://pccs?[2J?.example"
 
 
 def test_a_part_of_another_content_is_damage(bundle):

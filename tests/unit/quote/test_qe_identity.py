@@ -45,6 +45,8 @@ def report(**changes):
 MALFORMED = {
     "TD_QE": ({"id": "TD_QE"}, "qe_identity.id: must be 'QE', is 'TD_QE'"),
     "QVE": ({"id": "QVE"}, "qe_identity.id: must be 'QE', is 'QVE'"),
+    "a terminal's words": ({"id": "\x1b[2J"}, "qe_identity.id: must be 'QE', is '?[2J'"),
+    "a version of 4,000 digits": ({"version": 10**4000}, "qe_identity.version: Expected `int` <= 4294967295"),
     "version 1": ({"version": 1}, "qe_identity.version: must be 2, is 1"),
     "fraction": (
         {"issueDate": "2026-06-01T00:00:00.000Z"},

@@ -81,6 +81,12 @@ def test_version_2_has_no_id_and_names_its_components():
 MALFORMED = {
     "no member id": ({"id": None}, "tcb_info.id: Expected `str`, got `null`"),
     "TDX": ({"id": "TDX"}, "tcb_info.id: must be 'SGX', is 'TDX'"),
+    "a terminal's words as id": ({"id": "\x1b[2J" + "x" * 300}, f"tcb_info.id: must be 'SGX', is '?[2J{'x' * 193}...'"),
+    "a terminal's words as status": (
+        {"tcbLevels": [level([1], 1, "\x1b[2J")]},
+        "tcb_info.tcbLevels[0].tcbStatus: Invalid enum value '\\x1b[2J'",
+    ),
+    "a type of 4,000 digits": ({"tcbType": 10**4000}, "tcb_info.tcbType: Expected `int` <= 4294967295"),
     "version 4": ({"version": 4}, "tcb_info.version: Invalid value 4"),
     "version as text": ({"version": "3"}, "tcb_info.version: Expected `int`"),
     "TDX type": ({"tcbType": 1}, "tcb_info.tcbType: must be 0, is 1"),
@@ -195,6 +201,7 @@ def test_malformed_version_2_is_refused():
         b'"x"',
         b"{}",
         b"\xff",
+        pytest.param(json.dumps(document()).encode()[:-1] + b', "unknown": "\xff"}', id="no text where nobody looks"),
         b'{"version":3} x',
         b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
     ],
