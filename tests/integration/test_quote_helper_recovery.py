@@ -1,11 +1,14 @@
 """What a helper does when the ground under it goes: its socket folder, or the platform of its workers."""
 
+import asyncio
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helper_process import connect, frame, read_all
@@ -13,6 +16,8 @@ from quote_requests import error_code, quote_request
 
 from confcom.aesm import Client
 from confcom.quote_helper import self_check
+from confcom.quote_helper.main import QuoteHelper
+from confcom.quoting.outcome import CollateralCheck
 from confcom.simulation.platform import SimulatedPlatform
 
 
@@ -71,6 +76,30 @@ def test_helper_whose_workers_cannot_start_any_more_tells_why(start_helper, shor
     status = helper.wait_until(lambda s: s["last_causes"])
 
     assert "attestation.key" in status["last_causes"][0]["cause"]
+
+
+def test_verification_that_cannot_be_started_is_a_condition_and_not_the_helper_s_end(monkeypatch):
+    async def refuse(*_, **__):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(self_check.asyncio, "create_subprocess_exec", refuse)
+    verdict = asyncio.run(self_check._ask(CollateralCheck(quote=b"", service="thim")))
+
+    assert (verdict.verified, verdict.reason) == (False, "CollateralUnavailable")
+    assert verdict.message == ("the verification of the helper's own quote could not be started: Too many open files")
+
+
+def test_simulated_root_that_no_worker_hands_out_in_time_is_refused_in_words():
+    """The worker that was asked has died, and none has come since."""
+
+    class Pool:
+        async def ask(self, operation, payload):
+            raise TimeoutError
+
+    helper = SimpleNamespace(backend=SimpleNamespace(kind="simulation"), front=SimpleNamespace(pool=Pool()))
+    answer = asyncio.run(QuoteHelper._endorsement(helper, b"root", "application/x-pem-file"))
+
+    assert (answer.status, answer.body) == (503, b"no quoting worker has answered in time\n")
 
 
 @pytest.mark.parametrize(("seconds", "ready"), [(self_check.WORKERLESS_SECONDS - 5, True), (60.0, False)])

@@ -153,7 +153,10 @@ class QuoteHelper:
         """What a verifier of simulated quotes needs; a worker signs it anew."""
         if self.backend.kind != "simulation":
             return Answer(body=b"this helper's quotes are of hardware\n", status=404)
-        code, payload = await self.front.pool.ask(Operation.SIMULATION, what)
+        try:
+            code, payload = await self.front.pool.ask(Operation.SIMULATION, what)
+        except TimeoutError:
+            return Answer(body=b"no quoting worker has answered in time\n", status=503)
         return Answer(body=payload + b"\n", status=503) if code else Answer(body=payload, content_type=content_type)
 
     def status(self) -> QuoteHelperStatus:

@@ -120,10 +120,14 @@ class SelfCheck:
 
 
 async def _ask(task: CollateralCheck) -> CollateralVerdict:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "confcom.quoting.collateral_check",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_VERDICT_BYTES,
-    )  # fmt: skip
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "confcom.quoting.collateral_check",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_VERDICT_BYTES,
+        )  # fmt: skip
+    except OSError as error:
+        # No descriptor, process or memory at this moment: no reason to end the helper.
+        return _unavailable(f"the verification of the helper's own quote could not be started: {error.strerror}")
     try:
         async with asyncio.timeout(COLLATERAL_SECONDS):
             answer, _ = await process.communicate(msgspec.json.encode(task))

@@ -90,7 +90,7 @@ class Pool:
         self._tasks.append(loop.create_task(self._watch_for_hangs(), name="worker-watch"))
 
     async def stop(self) -> None:
-        """Ends all workers; what they still held is answered as a stopped service."""
+        """Ends all workers; what they still held is not answered any more."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -142,6 +142,8 @@ class Pool:
                 event(logger, logging.ERROR, "worker was not ready in time", worker=worker.index, seconds=START_SECONDS)
                 self._on_failure(AESM.SERVICE_UNAVAILABLE, problem)
                 worker.kill()
+                # Said once: one that is stuck in a driver ends when that lets it go.
+                deadline = math.inf
 
     async def _watch_for_hangs(self) -> None:
         while True:
