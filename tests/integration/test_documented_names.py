@@ -1,0 +1,179 @@
+"""What documents and samples name is there: verbs and flags, fields of the resource, metrics, codes, sizes.
+
+The commands of `sh` blocks run (`test_documents.py`); those that need a cluster or hardware are at least the program's.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from confcom.addon.render import render
+from confcom.addon.resource import read_resource
+from confcom.addon.schema import definition
+from confcom.cli.main import app, main
+from confcom.device_plugin.inventory import Wanted, plan
+from confcom.device_plugin.settings import DevicePluginSettings
+from confcom.quote_helper.settings import QuoteHelperSettings
+from confcom.settings import describe
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [
+        *(path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+        *(ROOT / "deploy/samples").glob("*.yaml"),
+        ROOT / "deploy/chart/confcom/templates/NOTES.txt",
+    ]
+)
+# What AKS's command line and unrelated programs of the name understand, and what is to come, says the page itself.
+NOT_OURS = ("az ", "confcom lint", "confcom acipolicygen")
+DAEMONS = {"device-plugin": DevicePluginSettings, "quote-helper": QuoteHelperSettings}
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def texts(document: Path) -> list[str]:
+    """Lines of blocks, and what stands between backticks; continued lines are one."""
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL) if document.suffix == ".md" else [text]
+    spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    return [line for block in blocks for line in block.splitlines()] + [" ".join(span.split()) for span in spans]
+
+
+def command_lines(document: Path) -> list[list[str]]:
+    """The words behind each `confcom`, up to the end of the command or of the sentence."""
+    found = []
+    for text in texts(document):
+        match = re.match(r"[\s$#]*(?:\d\. +`?)?(?:\w+=\S+ )?confcom ([a-z].*)", text)
+        if match and not f"confcom {match[1]}".startswith(NOT_OURS):
+            words = re.split(r"\s(?:[|>&;]|\|\||&&|#)|[\[`;(]| +\.\.\.|\s{3,}", match[1])[0]
+            found.append(shlex.split(words.replace("'", "").replace('"', "")))
+    return found
+
+
+def flags_of(words: list[str]) -> set[str]:
+    """The flags of the verb that the words begin with.
+
+    Raises:
+        LookupError: there is no such verb.
+    """
+    if words[0] in DAEMONS:
+        return {setting.flag for setting in describe(DAEMONS[words[0]])} | {"--config", "--help"}
+    command = typer.main.get_command(app)
+    flags = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    for word in words:
+        group = getattr(command, "commands", None)
+        if group is None:
+            break
+        if word.startswith("-"):
+            continue
+        alternatives = [group.get(name) for name in re.split(r"[|/,]+", word.rstrip(".,:"))]
+        if None in alternatives:
+            raise LookupError(word)
+        command = alternatives[0]
+        flags |= {
+            name
+            for choice in alternatives
+            for option in choice.params
+            for name in (*option.opts, *option.secondary_opts)
+        }
+    return flags | {"--help"}
+
+
+@each_document
+def test_commands_have_these_flags(document):
+    unknown = []
+    for words in command_lines(document):
+        try:
+            flags = flags_of(words)
+        except LookupError as error:
+            unknown.append(f"confcom {' '.join(words)}: no verb {error}")
+            continue
+        named = [word.partition("=")[0].rstrip(".,:") for word in words if re.match(r"-{1,2}[a-z]", word)]
+        unknown += [f"confcom {' '.join(words)}: {flag}" for flag in named if flag not in flags]
+
+    assert unknown == []
+
+
+def all_flags(command) -> set[str]:
+    own = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    return own.union(*(all_flags(inner) for inner in getattr(command, "commands", {}).values()))
+
+
+FLAGS = all_flags(typer.main.get_command(app)).union(*(flags_of([daemon]) for daemon in DAEMONS), {"--no-offer-epc"})
+# Helm's and Kubernetes's own, of the add-on of AKS, and those of tools/generate_*.py.
+OTHER_FLAGS = {"--namespace", "--set", "--check", "--enable-addons"}
+
+
+@each_document
+def test_flags_alone_are_of_some_verb(document):
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = set(re.findall(r"`(--[a-z][a-z0-9-]*)", text))
+
+    assert named - FLAGS - OTHER_FLAGS == set()
+
+
+def test_the_search_finds_commands():
+    assert sum(len(command_lines(document)) for document in DOCUMENTS) > 100
+    with pytest.raises(LookupError, match="frobnicate"):
+        flags_of(["addon", "frobnicate"])
+
+
+def fields(schema: dict, path: str) -> set[str]:
+    inside = schema.get("properties") or {}
+    return {path}.union(*(fields(value, f"{path}.{name}") for name, value in inside.items()))
+
+
+SPEC = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+FIELDS = fields(SPEC, "spec")
+
+
+@each_document
+def test_fields_of_the_resource_are_there(document):
+    named = set(re.findall(r"`(spec\.[A-Za-z.]+)", document.read_text(encoding="utf-8")))
+    # A node's own field, and what stands for any.
+    named -= {"spec.providerID", "spec...."}
+
+    assert {name for name in named if name.rstrip(".") not in FIELDS} == set()
+
+
+RESOURCES = [
+    pytest.param(yaml.safe_load(block), id=document.name)
+    for document in DOCUMENTS
+    if document.suffix == ".md"
+    for block in re.findall(r"```yaml\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    if "kind: ConfidentialComputing" in block
+]
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_resources_in_full_can_be_rendered(resource):
+    assert len(render(read_resource(resource, "the page"))) > 4
+
+
+@pytest.mark.parametrize("name", ["applications", "own-nodes", "troubleshoot"])
+def test_codes_of_a_how_to_are_explained(name, capsys):
+    text = (ROOT / f"docs/how-to/{name}.md").read_text(encoding="utf-8")
+    codes = set(re.findall(r"\b(0x[0-9A-F]{4}|AESM \d+|HTTP \d+)\b", text))
+    assert codes
+    assert {code for code in codes if main(["explain", code]) != 0} == set()
+    capsys.readouterr()
+
+
+def test_sizes_are_what_the_device_plugin_offers():
+    page = (ROOT / "docs/how-to/size.md").read_text(encoding="utf-8")
+    rows = [
+        list(map(int, row))
+        for row in re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    ]
+    assert len(rows) == 6
+    for epc, *offered in rows:
+        planned = [
+            plan(epc_mib=epc, helper_epc_mib=4 * workers, wanted=Wanted()).offered_mib for workers in (1, 2, 4, 0)
+        ]
+        assert offered == planned
