@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Signals that stop the helper reach its whole group; the front decides when a worker ends, by closing the socket.
+    # A service manager's signals reach every process; the front decides when a worker ends, by closing the socket.
     import signal
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -95,6 +95,8 @@ class WorkerProcess:
                     sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
                     msgspec.json.encode(settings).decode(),
                     pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
+                    # A terminal's Ctrl-C is for the front, which ends the workers when it has answered.
+                    process_group=0,
                 )  # fmt: skip
             return cls(index, ours, process)
         except BaseException:
