@@ -1,15 +1,11 @@
-"""The way to certificate services, as a value: bounds, CAs and proxy."""
+"""The way to certificate services, as a value: bounds, CAs and proxy. `session` goes it."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from confcom.collateral.limits import Limits
-
-if TYPE_CHECKING:
-    from confcom.collateral.session import Session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,14 +20,3 @@ class Network:
     proxy: str | None = None
     clock: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep
-
-    def session(self, url: str) -> "Session":
-        """A session with the host of `url`, whose total deadline begins now.
-
-        Raises:
-            InputError: the CA file or the proxy cannot be used.
-        """
-        # The HTTP client takes a tenth of a second to load, which no verb that fetches nothing should pay.
-        from confcom.collateral.session import Session  # noqa: PLC0415
-
-        return Session(self, url)

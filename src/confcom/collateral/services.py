@@ -68,7 +68,7 @@ class CertificateService(abc.ABC):
         Raises:
             CollateralError: a part cannot be had, cannot be read, or is another platform's.
         """
-        with self._network.session(self.base) as session:
+        with _open_session(self._network, self.base) as session:
             replies = {part: self._reply(session, part, request) for part, request in self._requests(wanted).items()}
         collateral = self._assembled(replies)
         require_fit(collateral, wanted, host_of(self.base))
@@ -210,6 +210,13 @@ class THIM:
         except CollateralError as second:
             raise CollateralError(f"{first} Then {second}", passing=first.passing or second.passing) from second
         return replace(found, notes=(*found.notes, f"the nearer address was passed over: {first}"))
+
+
+def _open_session(network: Network, url: str) -> "Session":
+    # The HTTP client takes a tenth of a second to load, which no verb that fetches nothing should pay.
+    from confcom.collateral.session import Session  # noqa: PLC0415
+
+    return Session(network, url)
 
 
 def _url(base: str, **query: str) -> str:

@@ -11,6 +11,7 @@ from scripted_server import http, refused_port, silence
 
 from confcom.collateral import PCCS, Limits, Network
 from confcom.collateral.limits import Deadline
+from confcom.collateral.session import Session
 from confcom.errors import CollateralError, InputError
 
 TRY_URL = (
@@ -20,7 +21,7 @@ TRY_URL = (
 
 
 def get(network, url, what="TCB info"):
-    with network.session(url) as session:
+    with Session(network, url) as session:
         return session.get(url, what)
 
 
