@@ -50,8 +50,8 @@ class Session:
         Raises:
             InputError: the CA file or the proxy cannot be used.
         """
-        self._client = _client(network, url)
-        self._proxy = None if is_nearby(url) else network.proxy or _environment_proxy(url)
+        self._proxy = _proxy(network, url)
+        self._client = _client(network, url, self._proxy)
         self._network = network
         self._limits = network.limits
         self._deadline = Deadline(network.limits.total, network.clock)
@@ -99,7 +99,8 @@ class Session:
             # The thread ends by its closed connection, or else by its own read timeout.
             self._client.close()
             raise network_errors.of_deadline(self._called(url), what, self._deadline.seconds) from None
-        if isinstance(result, (httpx2.HTTPError, httpx2.InvalidURL, OSError)):
+        # A host of empty labels, like `..`, is a UnicodeError.
+        if isinstance(result, (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError)):
             raise network_errors.of_exception(self._called(url), what, result) from result
         if isinstance(result, Exception):
             raise result
@@ -177,38 +178,64 @@ def _http_date(text: str) -> datetime | None:
 def _redirected(url: str, response: httpx2.Response, what: str) -> str:
     """Where a redirect leads, if that is the same service: another host was not named by the user."""
     here = httpx2.URL(url)
-    there = here.join(response.headers.get("location", ""))
+    try:
+        there = here.join(response.headers.get("location", ""))
+        name = host_of(str(there))
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise CollateralError(
+            f"{host_of(url)}: {what}: redirects to what is no URL: is the URL that of a certificate service?"
+        ) from error
     if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
         raise CollateralError(
-            f"{host_of(url)}: {what}: redirects to {host_of(str(there))}, which is not followed; name that host "
-            "yourself if you trust it"
+            f"{host_of(url)}: {what}: redirects to {name}, which is not followed; name that host yourself if you "
+            "trust it"
         )
     return str(there)
 
 
-def _client(network: Network, url: str) -> httpx2.Client:
-    nearby = is_nearby(url)
+def _client(network: Network, url: str, proxy: str | None) -> httpx2.Client:
+    return httpx2.Client(
+        verify=_tls(network.ca_file) if url.startswith("https:") else False,
+        proxy=proxy,
+        # The environment's proxy is known already; what else it says is not for this client.
+        trust_env=False,
+        timeout=httpx2.Timeout(network.limits.read, connect=network.limits.connect),
+        # Counting received bytes bounds memory only where none are unpacked.
+        headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
+    )
+
+
+def _proxy(network: Network, url: str) -> str | None:
+    """The proxy on the way to a URL: the one that was named, or else the environment's; none to hosts nearby.
+
+    Raises:
+        InputError: it is no HTTP proxy's URL; the sentence does not repeat it, since it may hold a password.
+    """
+    if is_nearby(url):
+        return None
+    source, found = "--proxy", network.proxy
+    if not found:
+        source, found = "the environment's proxy (https_proxy or the like)", _environment_proxy(url)
+    # Many environments name a proxy without a scheme.
+    proxy = found if not found or "://" in found else f"http://{found}"
+    if proxy and not _is_http_proxy(proxy):
+        raise InputError(f"{source}: is not the URL of a proxy; write http://HOST:PORT")
+    return proxy
+
+
+def _is_http_proxy(url: str) -> bool:
     try:
-        return httpx2.Client(
-            verify=_tls(network.ca_file) if url.startswith("https:") else False,
-            proxy=None if nearby else network.proxy,
-            trust_env=not nearby,
-            timeout=httpx2.Timeout(network.limits.read, connect=network.limits.connect),
-            # Counting received bytes bounds memory only where none are unpacked.
-            headers={"accept-encoding": "identity", "user-agent": f"confcom/{__version__}"},
-        )
-    except (ValueError, httpx2.InvalidURL) as error:
-        # The error's own text would show the proxy's password.
-        raise InputError("--proxy: is not the URL of a proxy; write http://HOST:PORT") from error
+        return httpx2.Proxy(url).url.scheme in {"http", "https"} and urlsplit(url).port != 0
+    except (ValueError, httpx2.InvalidURL):
+        return False
 
 
 def _environment_proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+    scheme = urlsplit(url).scheme
+    if urllib.request.proxy_bypass(host_of(url)):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    return proxies.get(scheme) or proxies.get("all")
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

@@ -58,6 +58,9 @@ class TestWhatCannotBeReached:
         )
         assert len(pauses) == tries - 1
 
+    def test_a_host_of_empty_labels(self, network):
+        assert failure(network, "http://../").startswith("..: TCB info: the connection failed: ")
+
     def test_a_name_server_that_never_answers_cannot_hold_the_caller(self, monkeypatch):
         import threading
 
@@ -180,6 +183,13 @@ class TestSizesAndRedirects:
         assert "TCB info: redirects to 127.0.0." in failure(network, server.url)
         assert len(server.requests) == 1
 
+    @pytest.mark.parametrize("target", ["https://h:99999/", "http://h:-1/", "https://[::1", "https://h:x/", "\x01"])
+    def test_a_redirect_to_what_is_no_url_is_told(self, network, scripted, target):
+        server = scripted(http(302, Location=target))
+        assert failure(network, server.url) == (
+            f"127.0.0.1:{server.port}: TCB info: redirects to what is no URL: is the URL that of a certificate service?"
+        )
+
     def test_redirects_in_a_circle_end(self, network, scripted):
         server = scripted(http(301, Location="/again"))
         assert failure(network, server.url) == (
@@ -242,10 +252,43 @@ class TestProxies:
         assert told.startswith(f"pccs.example (through the proxy {proxy.rpartition('@')[2]}): refused the connection")
         assert "secret" not in told
 
-    def test_a_proxy_that_is_no_url(self):
+    NO_PROXIES = (
+        "ftp://user:secret@x",
+        "socks5://user:secret@x:1",
+        "http://user:secret@x:99999",
+        "http://[secret",
+        "http://user:secret@\x01",
+        "http://256.1.1.1",
+    )
+
+    @pytest.mark.parametrize("proxy", NO_PROXIES)
+    def test_a_proxy_that_is_no_url(self, proxy):
         with pytest.raises(InputError) as failed:
-            get(Network(proxy="ftp://user:secret@x"), "http://pccs.example/")
+            get(Network(proxy=proxy), "http://pccs.example/")
         assert str(failed.value) == "--proxy: is not the URL of a proxy; write http://HOST:PORT"
+
+    @pytest.mark.parametrize("proxy", NO_PROXIES)
+    def test_the_environments_proxy_that_is_no_url(self, monkeypatch, proxy):
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(InputError) as failed:
+            get(Network(), "https://pccs.example/")
+        assert str(failed.value) == (
+            "the environment's proxy (https_proxy or the like): is not the URL of a proxy; write http://HOST:PORT"
+        )
+
+    def test_the_environments_proxy_may_lack_its_scheme(self, network, monkeypatch):
+        proxy = f"127.0.0.1:{refused_port()}"
+        monkeypatch.setenv("https_proxy", f"user:secret@{proxy}")
+        told = failure(network, "https://pccs.example/tcb")
+        assert told.startswith(f"pccs.example (through the proxy {proxy}): refused the connection")
+        assert "secret" not in told
+
+    @pytest.mark.parametrize("exception", ["pccs.example", ".example", "pccs.example:8081", "*"])
+    def test_a_host_that_the_environment_excepts_is_asked_directly(self, network, monkeypatch, exception):
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{refused_port()}")
+        monkeypatch.setenv("no_proxy", exception)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+        assert "through the proxy" not in failure(network, "https://pccs.example:8081/tcb")
 
 
 def self_signed(now):
