@@ -6,7 +6,6 @@ rendered must arrive as it was rendered.
 
 import contextlib
 import re
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,9 @@ from urllib.parse import quote
 
 import httpx2
 import msgspec
-from lightkube.config.client_adapter import Client, ConnectionParams
-from lightkube.config.kubeconfig import SingleConfig
-from lightkube.core.exceptions import ConfigError
 
 from confcom.errors import InputError, KubeAPIError
+from confcom.kube.credentials import Access, authentication, impersonation, tls
 from confcom.kube.kinds import Kind
 
 Object = dict[str, Any]
@@ -56,20 +53,33 @@ class KubeAPI:
     `warnings` are what the API server has said beside its answers, each once.
     """
 
-    def __init__(self, config: SingleConfig, *, field_manager: str) -> None:
+    def __init__(self, access: Access, *, field_manager: str) -> None:
         """Connects at the first call.
 
         Raises:
-            InputError: certificates or keys of the kubeconfig cannot be read.
+            InputError: certificates, keys or the proxy of the kubeconfig cannot be used.
         """
-        self.server = config.cluster.server
-        self.context = config.context_name
+        self.server = access.cluster.server
+        self.context = access.context
         self.warnings: list[str] = []
         self._manager = field_manager
+        # A name other than the address's, by which the server's certificate is known.
+        name = access.cluster.tls_server_name
+        self._extensions = {"sni_hostname": name} if name else {}
         try:
-            self._http = Client(config, ConnectionParams(timeout=httpx2.Timeout(REQUEST_SECONDS)))
-        except (OSError, ssl.SSLError, ConfigError, ValueError) as error:
-            raise InputError(f"kubeconfig: context {config.context_name}: {error}") from error
+            self._http = httpx2.Client(
+                base_url=self.server,
+                verify=tls(access),
+                auth=authentication(access),
+                headers=impersonation(access.user),
+                proxy=access.cluster.proxy_url or None,
+            )
+        except ImportError as error:
+            raise InputError(
+                "the cluster cannot be reached through a SOCKS proxy; name an HTTP proxy (proxy-url, ALL_PROXY)"
+            ) from error
+        except (ValueError, httpx2.InvalidURL) as error:
+            raise InputError(f"kubeconfig: context {self.context}: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -180,13 +190,11 @@ class KubeAPI:
 
     def _exchange(self, method: str, path: str, *, timeout: float, **parts: Any) -> httpx2.Response:
         try:
-            return self._http.request(method, path, timeout=timeout, **parts)
+            return self._http.request(method, path, timeout=timeout, extensions=self._extensions, **parts)
         except httpx2.TimeoutException as error:
             raise KubeAPIError(f"cluster {self.server}: no answer within {timeout:g} s", status=0) from error
         except (httpx2.HTTPError, OSError) as error:
             raise KubeAPIError(f"cluster {self.server}: cannot be reached: {error}", status=0) from error
-        except ConfigError as error:
-            raise InputError(f"kubeconfig: context {self.context}: {error}") from error
 
     def _note_warnings(self, answer: httpx2.Response) -> None:
         for value in answer.headers.get_list("warning"):

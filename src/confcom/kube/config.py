@@ -3,22 +3,21 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import msgspec
-import yaml
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
-from lightkube.config.models import User
-from lightkube.core.exceptions import ConfigError
+from typing import Final
 
 from confcom.errors import InputError
+from confcom.kube.credentials import Access
+from confcom.kube.kubeconfig import Cluster, User, read_files
 
-DEFAULT_FILE = "~/.kube/config"
+DEFAULT_FILE: Final = "~/.kube/config"
+# Where the kubelet mounts a pod's account.
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> SingleConfig:
+def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> Access:
     """The cluster and user of a context: `--kubeconfig`, then KUBECONFIG, ~/.kube/config, the pod's service account.
 
-    Of several files in KUBECONFIG the first that knows the context counts.
+    Several files in KUBECONFIG are one, as they are to kubectl: else another cluster than kubectl's could be meant.
 
     Raises:
         InputError: no file is there or knows the context, or it cannot be read; the sentence says what was tried.
@@ -28,13 +27,13 @@ def find_config(context: str | None, kubeconfig: Path | None, environment: Mappi
         return _own_account(environment)
     if not files:
         raise InputError(f"--context {context}: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG")
-    problem = ""
-    for file in files:
-        try:
-            return _with_user(_read(file).get(context))
-        except ConfigError as error:
-            problem = problem or f"kubeconfig {file}: {error}"
-    raise InputError(f"{problem}; give --context NAME, or --kubeconfig FILE")
+    found = read_files(files)
+    try:
+        name, cluster, user = found.select(context)
+        _check_address(name, cluster)
+    except InputError as error:
+        raise InputError(f"kubeconfig {os.pathsep.join(map(str, files))}: {error}") from None
+    return Access(context=name, cluster=cluster, user=user, environment=environment)
 
 
 def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path]:
@@ -52,31 +51,18 @@ def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path
     return [default] if default.is_file() else []
 
 
-def _read(file: Path) -> KubeConfig:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return KubeConfig.from_dict(content or {}, fname=file)
-    except OSError as error:
-        raise InputError(f"kubeconfig {file}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"kubeconfig {file}: is not YAML: {' '.join(str(error).split())}") from error
-    except KeyError as error:
-        raise InputError(f"kubeconfig {file}: is no kubeconfig: {error} is missing") from error
-    except (TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise InputError(f"kubeconfig {file}: is no kubeconfig: a part of it is of another kind: {error}") from error
+def _check_address(context: str, cluster: Cluster) -> None:
+    if not cluster.server.startswith(("https://", "http://")):
+        raise InputError(f"context {context}: server {cluster.server!r} is no address; it begins with https://")
 
 
-def _with_user(config: SingleConfig | None) -> SingleConfig:
-    """The client wants a user even where the cluster needs none."""
-    if config is None:
-        raise ConfigError("no current context is set")
-    return config if config.user else config._replace(user=User())
-
-
-def _own_account(environment: Mapping[str, str]) -> SingleConfig:
+def _own_account(environment: Mapping[str, str]) -> Access:
     if "KUBERNETES_SERVICE_HOST" not in environment:
         raise InputError("no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG")
-    try:
-        return _with_user(KubeConfig.from_service_account().get())
-    except ConfigError as error:
-        raise InputError(f"no cluster: no kubeconfig, and the pod's service account cannot be read: {error}") from error
+    token = SERVICE_ACCOUNT / "token"
+    if not token.is_file():
+        raise InputError(f"no cluster: no kubeconfig, and the pod's service account cannot be read: {token}")
+    host, port = environment["KUBERNETES_SERVICE_HOST"], environment.get("KUBERNETES_SERVICE_PORT", "443")
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    cluster = Cluster(server=server, certificate_authority=str(SERVICE_ACCOUNT / "ca.crt"))
+    return Access(context="pod", cluster=cluster, user=User(token_file=str(token)), environment=environment)

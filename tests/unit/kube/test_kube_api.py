@@ -6,7 +6,7 @@ import threading
 import pytest
 from api_server import APIServer, Running, kubeconfig
 
-from confcom.errors import InputError, KubeAPIError
+from confcom.errors import KubeAPIError
 from confcom.kube import api as kube_api
 from confcom.kube import kinds
 from confcom.kube.api import KubeAPI
@@ -231,100 +231,3 @@ def test_warnings_are_kept_once_and_without_their_quoting(tmp_path):
             kube.version()
             assert kube.warnings == ['unknown field "spec.x"']
         thread.join(5)
-
-
-# --- kubeconfig -------------------------------------------------------------------------------------------------------
-
-
-def write(path, content):
-    path.write_text(content)
-    return path
-
-
-CONTEXTS = """
-apiVersion: v1
-kind: Config
-current-context: one
-clusters: [{name: c, cluster: {server: "https://one"}}, {name: d, cluster: {server: "https://two"}}]
-contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: d}}]
-users: [{name: u, user: {token: t}}]
-"""
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    return folder
-
-
-def test_config_is_found_as_kubectl_finds_it(tmp_path, home):
-    file = write(tmp_path / "a", CONTEXTS)
-    assert find_config(None, file, {}).cluster.server == "https://one"
-    assert find_config("two", file, {}).cluster.server == "https://two"
-    assert find_config(None, None, {"KUBECONFIG": f"{tmp_path}/none:{file}"}).context_name == "one"
-    (home / ".kube").mkdir()
-    write(home / ".kube/config", CONTEXTS.replace("https://one", "https://home"))
-    assert find_config(None, None, {}).cluster.server == "https://home"
-
-
-def test_the_first_file_that_knows_the_context_counts(tmp_path):
-    other = write(tmp_path / "b", CONTEXTS.replace("two", "three"))
-    first = write(tmp_path / "a", CONTEXTS)
-    assert find_config("three", None, {"KUBECONFIG": f"{first}:{other}"}).cluster.server == "https://three"
-
-
-def test_a_context_without_a_user_is_one_without_credentials(tmp_path):
-    assert find_config("two", write(tmp_path / "a", CONTEXTS), {}).user is not None
-
-
-BAD = {
-    "no such context": (CONTEXTS, "three", "kubeconfig {file}: Context 'three' not found; give --context NAME"),
-    "no current context": (
-        CONTEXTS.replace("current-context: one", ""),
-        None,
-        "kubeconfig {file}: No current context set and no default provided; give --context NAME",
-    ),
-    "not YAML": ("{", None, "kubeconfig {file}: is not YAML: while parsing a flow node"),
-    "a list": ("[1]", None, "kubeconfig {file}: is no kubeconfig: a part of it is of another kind: "),
-    "no clusters": ("a: b", None, "kubeconfig {file}: is no kubeconfig: 'clusters' is missing"),
-    "empty": ("", None, "kubeconfig {file}: is no kubeconfig: "),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_config_refuses_and_names_the_file(name, tmp_path):
-    content, context, sentence = BAD[name]
-    file = write(tmp_path / "a", content)
-    with pytest.raises(InputError) as error:
-        find_config(context, file, {})
-    assert str(error.value).startswith(sentence.format(file=file))
-
-
-@pytest.mark.parametrize(
-    ("kubeconfig_file", "context", "environment", "sentence"),
-    [
-        ("none", None, {}, "--kubeconfig {}/none: there is no such file"),
-        (None, None, {"KUBECONFIG": "/no/such"}, "KUBECONFIG=/no/such: there is no such file"),
-        (None, None, {}, "no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG"),
-        (None, "x", {}, "--context x: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG"),
-        (
-            None,
-            None,
-            {"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
-            "no cluster: no kubeconfig, and the pod's service account cannot be read",
-        ),
-    ],
-)
-def test_no_config_is_one_sentence(kubeconfig_file, context, environment, sentence, tmp_path):
-    file = tmp_path / kubeconfig_file if kubeconfig_file else None
-    with pytest.raises(InputError) as error:
-        find_config(context, file, environment)
-    assert str(error.value).startswith(sentence.format(tmp_path))
-
-
-def test_certificates_that_cannot_be_read(tmp_path):
-    file = write(tmp_path / "a", CONTEXTS.replace('"https://one"}', '"https://one", certificate-authority: /no/ca}'))
-    with pytest.raises(InputError, match="kubeconfig: context one: "):
-        KubeAPI(find_config(None, file, {}), field_manager="me")

@@ -1,0 +1,299 @@
+"""What reaches the API server of who one is: each way to log in, and a token that ends, over real HTTP and TLS."""
+
+import base64
+import datetime as dt
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from confcom.errors import InputError, KubeAPIError
+from confcom.kube import credentials
+from confcom.kube.api import KubeAPI
+from confcom.kube.credentials import Access
+from confcom.kube.kubeconfig import Cluster, Plugin, User, Variable
+from confcom.simulation.pccs_tls import make_tls
+
+V1 = "client.authentication.k8s.io/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        server = self.server
+        server.seen.append(self.headers)
+        accepted = server.accepted is None or self.headers.get("Authorization") in server.accepted
+        body = b'{"gitVersion": "v1.36.2"}' if accepted else b'{"message": "Unauthorized"}'
+        self.send_response(200 if accepted else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address="127.0.0.1", tls=None):
+        super().__init__((address, 0), _Handler)
+        self.seen, self.accepted = [], None
+        if tls is not None:
+            self.socket = tls.server_context().wrap_socket(self.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://{address}:{self.server_address[1]}"
+
+    def handle_error(self, *_):
+        """A client that does not like the certificate goes away."""
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture
+def server():
+    with _Server() as running:
+        yield running
+
+
+def client(server, user=None, environment=None, **cluster):
+    access = Access(
+        context="x",
+        cluster=Cluster(server=server.url, **cluster),
+        user=user or User(),
+        environment=environment or {},
+    )
+    return KubeAPI(access, field_manager="me")
+
+
+def basic(text):
+    return f"Basic {base64.b64encode(text.encode()).decode()}"
+
+
+WAYS = {
+    "nothing": (User(), None),
+    "a token": (User(token="t"), "Bearer t"),
+    "a password": (User(username="u", password="p"), basic("u:p")),
+    "a name alone": (User(username="u"), basic("u:")),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_each_way_to_log_in(name, server):
+    user, header = WAYS[name]
+    with client(server, user) as kube:
+        assert kube.version() == "v1.36.2"
+    assert [headers.get("Authorization") for headers in server.seen] == [header]
+
+
+def test_a_token_file_counts_before_a_token_and_is_read_again_when_it_ends(server, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("old\n")
+    server.accepted = {"Bearer old"}
+    with client(server, User(token="t", token_file=str(file))) as kube:
+        kube.version()
+        file.write_text("new\n")
+        server.accepted = {"Bearer new"}
+        kube.version()
+        kube.version()
+    seen = [headers["Authorization"] for headers in server.seen]
+    assert seen == ["Bearer old", "Bearer old", "Bearer new", "Bearer new"]
+
+
+def test_a_token_that_is_not_accepted_is_tried_once(server):
+    server.accepted = set()
+    with client(server, User(token="t")) as kube, pytest.raises(KubeAPIError, match="credentials of this kubeconfig"):
+        kube.version()
+    assert len(server.seen) == 1
+
+
+def test_a_token_file_that_is_gone_is_one_sentence(server, tmp_path):
+    with (
+        client(server, User(token_file=str(tmp_path / "none"))) as kube,
+        pytest.raises(InputError, match=r"^tokenFile .*/none: No such file or directory$"),
+    ):
+        kube.version()
+
+
+def test_one_acts_as_whom_the_kubeconfig_says(server):
+    user = User(
+        token="t",
+        impersonate="dev",
+        impersonate_uid="7",
+        impersonate_groups=["a", "b"],
+        impersonate_extra={"scopes": ["view", "edit"]},
+    )
+    with client(server, user) as kube:
+        kube.version()
+    headers = server.seen[0]
+    assert headers.get_all("Impersonate-User") == ["dev"]
+    assert headers.get_all("Impersonate-Uid") == ["7"]
+    assert headers.get_all("Impersonate-Group") == ["a", "b"]
+    assert headers.get_all("Impersonate-Extra-scopes") == ["view", "edit"]
+
+
+def test_a_proxy_of_the_kubeconfig_is_asked(server):
+    proxy = server
+    access = Access(
+        context="x",
+        cluster=Cluster(server="http://cluster.invalid:80", proxy_url=proxy.url),
+        user=User(),
+        environment={},
+    )
+    with KubeAPI(access, field_manager="me") as kube:
+        assert kube.version() == "v1.36.2"
+    assert proxy.seen[0]["Host"].startswith("cluster.invalid")
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def identity():
+    return make_tls(dt.datetime.now(dt.UTC))
+
+
+def data(pem):
+    return base64.b64encode(pem).decode()
+
+
+def test_the_server_is_known_by_the_clusters_authority(identity):
+    with _Server(tls=identity) as server:
+        with client(server, certificate_authority_data=data(identity.ca_pem)) as kube:
+            assert kube.version() == "v1.36.2"
+        with client(server) as kube, pytest.raises(KubeAPIError, match="certificate verify failed"):
+            kube.version()
+        with client(server, insecure_skip_tls_verify=True) as kube:
+            assert kube.version() == "v1.36.2"
+
+
+def test_a_server_behind_another_address_is_known_by_its_name(identity):
+    authority = data(identity.ca_pem)
+    with _Server("127.0.0.2", identity) as server:
+        with client(server, certificate_authority_data=authority) as kube, pytest.raises(KubeAPIError, match="verify"):
+            kube.version()
+        with client(server, certificate_authority_data=authority, tls_server_name="localhost") as kube:
+            assert kube.version() == "v1.36.2"
+
+
+def test_data_counts_before_a_file(identity):
+    with (
+        _Server(tls=identity) as server,
+        client(
+            server,
+            User(
+                client_certificate_data=data(identity.certificate_pem),
+                client_key_data=data(identity.key_pem),
+                client_certificate="/no",
+                client_key="/no",
+            ),
+            certificate_authority="/no",
+            certificate_authority_data=data(identity.ca_pem),
+        ) as kube,
+    ):
+        assert kube.version() == "v1.36.2"
+
+
+# --- credential plugins -----------------------------------------------------------------------------------------------
+
+
+def plugin(code, **more):
+    """A plugin that runs this Python; `said` prints an ExecCredential with the status."""
+    head = (
+        "import json, os, sys\n"
+        "def said(status, version='client.authentication.k8s.io/v1'):\n"
+        "    print(json.dumps({'apiVersion': version, 'kind': 'ExecCredential', 'status': status}))\n"
+    )
+    return User(exec=Plugin(**({"api_version": V1, "command": sys.executable, "args": ["-c", head + code]} | more)))
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_a_plugin_runs_once_for_many_requests(version, server):
+    api = f"client.authentication.k8s.io/{version}"
+    user = plugin(f"said({{'token': 'a'}}, '{api}')", api_version=api)
+    server.accepted = {"Bearer a"}
+    with client(server, user) as kube:
+        kube.version()
+        kube.version()
+    assert len(server.seen) == 2
+
+
+def test_a_plugin_runs_again_when_its_token_ends(server, tmp_path):
+    count = tmp_path / "count"
+    user = plugin(
+        "path = os.environ['COUNT']\n"
+        "open(path, 'a').write('x')\n"
+        "said({'token': str(len(open(path).read())), 'expirationTimestamp': '2026-01-01T00:00:00Z'})",
+        env=[Variable(name="COUNT", value=str(count))],
+    )
+    server.accepted = {"Bearer 1"}
+    with client(server, user) as kube:
+        kube.version()
+        server.accepted = {"Bearer 2"}
+        kube.version()
+        server.accepted = set()
+        with pytest.raises(KubeAPIError, match="not accepted"):
+            kube.version()
+    assert [headers["Authorization"] for headers in server.seen][:3] == ["Bearer 1", "Bearer 1", "Bearer 2"]
+    assert count.read_text() == "xxx"
+
+
+def test_a_plugin_is_told_of_the_call_and_of_the_cluster(server, tmp_path):
+    out = tmp_path / "out"
+    user = plugin(
+        f"open({str(out)!r}, 'w').write(os.environ['KUBERNETES_EXEC_INFO'] + '\\n' + os.environ['OWN'])\n"
+        "said({'token': 't'})",
+        provide_cluster_info=True,
+    )
+    with client(server, user, {"OWN": "mine"}, tls_server_name="n") as kube:
+        kube.version()
+    told, own = out.read_text().splitlines()
+    assert own == "mine"
+    assert json.loads(told) == {
+        "apiVersion": V1,
+        "kind": "ExecCredential",
+        "spec": {"interactive": False, "cluster": {"server": server.url, "tls-server-name": "n"}},
+    }
+
+
+FAILURES = {
+    "one that fails": (plugin("sys.exit(3)"), f"{sys.executable} ended with 3; run it by hand to see why"),
+    "one that prints no JSON": (plugin("print('hello')"), "printed no ExecCredential: JSON is malformed"),
+    "one that prints something else": (plugin("print('{}')"), "printed no ExecCredential: Object missing required"),
+    "one of another version": (
+        plugin("said({'token': 't'}, 'client.authentication.k8s.io/v1beta1')"),
+        "speaks client.authentication.k8s.io/v1beta1, and the kubeconfig says client.authentication.k8s.io/v1",
+    ),
+    "one with a certificate": (
+        plugin("said({'clientCertificateData': 'x', 'clientKeyData': 'y'})"),
+        "gives a client certificate and no token, which confcom cannot use",
+    ),
+    "one with nothing": (plugin("said(None)"), "gives nothing and no token, which confcom cannot use"),
+    "one that is not installed": (
+        plugin("", command="no-such-plugin", install_hint="get it\n  from your cloud"),
+        "credential plugin no-such-plugin is not installed, or not in PATH; get it from your cloud",
+    ),
+    "one that is no program": (plugin("", command="/dev/null"), "/dev/null cannot be run: Permission denied"),
+    "one that does not end": (plugin("import time; time.sleep(60)"), "has not ended after 0.3 s"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_plugin_that_fails_is_one_sentence(name, server, monkeypatch):
+    user, sentence = FAILURES[name]
+    if "not end" in name:
+        monkeypatch.setattr(credentials, "PLUGIN_SECONDS", 0.3)
+    with client(server, user) as kube, pytest.raises(InputError) as error:
+        kube.version()
+    assert str(error.value).startswith("kubeconfig: context x: credential plugin ")
+    assert sentence in str(error.value)
+    assert server.seen == []
