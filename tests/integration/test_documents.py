@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
 # Set-up commands: the suite itself runs inside what they make.
 NOT_RUN = ("make ",)
 
@@ -103,12 +103,20 @@ def start(
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_of_a_document_lead_somewhere(document):
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
-    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", text)]
-    missing = [
-        target for target in targets if target and "://" not in target and not (document.parent / target).exists()
-    ]
+    missing = []
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        target, _, anchor = link.partition("#")
+        page = document.parent / target if target else document
+        if "://" not in link and not (page.exists() and (not anchor or anchor in anchors(page))):
+            missing.append(link)
 
     assert missing == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is called in a link, as GitHub does it."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_contributing_names_every_folder():
