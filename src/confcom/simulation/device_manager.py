@@ -8,7 +8,6 @@ the checkpoint count as taken, whether or not their ids are listed again.
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
@@ -148,27 +147,6 @@ class DeviceManager:
         for key in [key for key in self._allocations if key[0] == holder]:
             allocation = self._allocations.pop(key)
             self._resources[allocation.resource].taken.difference_update(allocation.device_ids)
-
-
-def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in a file, or None where there is none.
-
-    Raises:
-        KubeletError: the file is not a checkpoint of this stand-in.
-    """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Checkpoint)
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        raise KubeletError(f"{path}: not a checkpoint of the kubelet stand-in: {error}; remove it") from None
-
-
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Replaces the checkpoint file."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(msgspec.json.encode(checkpoint))
-    fresh.replace(path)
 
 
 def by_container(allocations: Iterable[Allocation]) -> Mapping[Container, tuple[Allocation, ...]]:

@@ -9,8 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import socket
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -21,22 +19,20 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
-from confcom.errors import InputError, KubeletError, PlatformError
+from confcom.errors import ConfcomError, InputError, KubeletError, PlatformError
 from confcom.kubelet import contract
 from confcom.kubelet import deviceplugin_pb2 as dp
 from confcom.kubelet import podresources_pb2 as pr
 from confcom.runtime.daemon import Daemon, run
-from confcom.simulation.device_manager import (
-    Allocation,
-    Container,
-    DeviceManager,
-    by_container,
+from confcom.simulation.device_manager import Allocation, Container, DeviceManager, by_container
+from confcom.simulation.kubelet_folder import (
+    CHECKPOINT_NAME,
+    leave_socket_behind,
+    make_without_sockets,
     read_checkpoint,
     write_checkpoint,
 )
 from confcom.simulation.plugin_client import PluginClient
-
-CHECKPOINT_NAME = "kubelet_internal_checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,12 +110,10 @@ class KubeletStandIn:
         """Removes every socket of the folder, as a kubelet does, reads the checkpoint, and serves.
 
         Raises:
-            PlatformError: the socket cannot be opened.
+            PlatformError: the folder cannot be made or used, or a socket in it not be opened.
+            KubeletError: the checkpoint is damaged.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for entry in self.directory.iterdir():
-            if stat.S_ISSOCK(entry.lstat().st_mode):
-                entry.unlink()
+        make_without_sockets(self.directory)
         self._books = DeviceManager(read_checkpoint(self.directory / CHECKPOINT_NAME))
         await self._serve(self.socket, contract.REGISTRATION, {contract.REGISTER: self._register})
         if self._pod_resources_socket is not None:
@@ -140,7 +134,7 @@ class KubeletStandIn:
         for server in servers:
             await server.stop(0)
         if servers:
-            _leave_socket_behind(self.socket)
+            leave_socket_behind(self.socket)
 
     async def restart(self) -> None:
         """Stops and starts: plugins find their sockets gone, and all numbers are 0 until they have registered."""
@@ -262,11 +256,11 @@ class KubeletStandIn:
             self._options_errors_left -= 1
             raise KubeletError(f"{resource}: the plugin's options could not be had")
 
-    async def _on_list(self, client: "PluginClient", devices: list[tuple[str, str]]) -> None:
+    async def _on_list(self, client: PluginClient, devices: list[tuple[str, str]]) -> None:
         self._books.replace(client.resource, devices)
         await self._tell()
 
-    async def _on_end(self, client: "PluginClient", why: str) -> None:
+    async def _on_end(self, client: PluginClient, why: str) -> None:
         self.stream_ends.append((client.resource, why))
         self._every_client.discard(client)
         current = self._clients.get(client.resource)
@@ -305,13 +299,6 @@ def _registration_problem(request: dp.RegisterRequest) -> str | None:
     return contract.resource_name_problem(request.resource_name)
 
 
-def _leave_socket_behind(path: Path) -> None:
-    """A socket file on which nobody listens, as a stopped kubelet leaves it."""
-    path.unlink(missing_ok=True)
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
-        dead.bind(str(path))
-
-
 async def _serve_and_print(directory: Path, daemon: Daemon) -> int:
     async with KubeletStandIn(directory) as kubelet:
         shown: dict[str, tuple[int, int]] = {}
@@ -328,15 +315,22 @@ async def _serve_and_print(directory: Path, daemon: Daemon) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the stand-in until it is told to stop, and prints each change of a resource's numbers."""
+    """Runs the stand-in until it is told to stop, and prints each change of a resource's numbers.
+
+    The exit status is returned, with any error as one sentence on stderr.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m confcom.simulation.kubelet", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--device-plugin-dir", type=Path, required=True, metavar="DIR", help="where plugins register")
     directory: Path = parser.parse_args(arguments).device_plugin_dir
-    if len(str(directory / contract.KUBELET_SOCKET).encode()) > contract.MAX_SOCKET_PATH_BYTES:
-        raise InputError(f"--device-plugin-dir {directory}: too long a path for a Unix socket; name a shorter one")
-    return run(lambda daemon: _serve_and_print(directory, daemon))
+    try:
+        if len(str(directory / contract.KUBELET_SOCKET).encode()) > contract.MAX_SOCKET_PATH_BYTES:
+            raise InputError(f"--device-plugin-dir {directory}: too long a path for a Unix socket; name a shorter one")
+        return run(lambda daemon: _serve_and_print(directory, daemon))
+    except ConfcomError as error:
+        sys.stderr.write(f"kubelet stand-in: {error}\n")
+        return error.exit_code
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from confcom.errors import InputError, KubeletError
+from confcom.errors import KubeletError
 from confcom.kubelet import contract
 from confcom.kubelet import deviceplugin_pb2 as dp
 from confcom.kubelet import podresources_pb2 as pr
@@ -397,9 +397,16 @@ def test_checkpointed_ids_stay_taken_even_if_the_new_list_lacks_them(tmp_path):
     play(tmp_path, work)
 
 
-def test_a_broken_checkpoint_is_named(tmp_path):
-    (tmp_path / stand_in.CHECKPOINT_NAME).write_text("{")
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"registered":{"\xff":[]}}'], ids=["cut", "a list", "no text"])
+def test_a_broken_checkpoint_is_named(tmp_path, content):
+    (tmp_path / stand_in.CHECKPOINT_NAME).write_bytes(content)
     with pytest.raises(KubeletError, match=r"kubelet_internal_checkpoint: not a checkpoint of the kubelet stand-in"):
+        play(tmp_path, None)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / stand_in.CHECKPOINT_NAME).mkdir()
+    with pytest.raises(KubeletError, match=r"kubelet_internal_checkpoint: cannot be read: Is a directory$"):
         play(tmp_path, None)
 
 
@@ -441,9 +448,19 @@ def test_waiting_in_vain_says_what_there_is(tmp_path):
     play(tmp_path, work)
 
 
-def test_too_long_a_folder_is_named():
-    with pytest.raises(InputError, match=r"^--device-plugin-dir /x{120}: too long a path for a Unix socket"):
-        stand_in.main(["--device-plugin-dir", "/" + "x" * 120])
+def test_too_long_a_folder_is_named(capsys):
+    assert stand_in.main(["--device-plugin-dir", "/" + "x" * 120]) == 2
+    assert capsys.readouterr().err == (
+        f"kubelet stand-in: --device-plugin-dir /{'x' * 120}: too long a path for a Unix socket; name a shorter one\n"
+    )
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert stand_in.main(["--device-plugin-dir", str(tmp_path / "file")]) == 3
+    assert capsys.readouterr().err == (
+        f"kubelet stand-in: {tmp_path}/file: cannot be used as the plugins' folder: File exists\n"
+    )
 
 
 def test_as_a_program_it_prints_each_change(tmp_path):
