@@ -1,5 +1,6 @@
 """The helper's HTTP port and its command line: probes, status, metrics, and one sentence for each wrong setting."""
 
+import contextlib
 import json
 import os
 import re
@@ -66,6 +67,29 @@ class TestPort:
             while sock.recv(65536):
                 pass
             sock.close()
+
+    def test_connection_whose_answers_nobody_reads_is_closed(self, shared_helper):
+        """It would be held for ever, and as many of them as are admitted would keep the probes out."""
+
+        def descriptors():
+            return len(list(Path(f"/proc/{shared_helper.process.pid}/fd").iterdir()))
+
+        shared_helper.get("/livez")
+        deadline, before = time.monotonic() + 30, descriptors()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", shared_helper.port))
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    sock.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+            while descriptors() <= before:
+                assert time.monotonic() < deadline, "not even accepted"
+                time.sleep(0.05)
+            while descriptors() > before:
+                assert time.monotonic() < deadline, "held for ever"
+                time.sleep(0.05)
+        assert shared_helper.get("/livez")[0] == 200
 
     def test_http_nonsense_costs_one_connection(self, shared_helper):
         for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):

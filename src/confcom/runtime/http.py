@@ -105,16 +105,17 @@ class HTTPPort:
         self._server.should_exit = True
 
     async def _close_silent(self) -> None:
-        """Closes the connections that have not asked for a whole period: uvicorn's own timer begins with an answer.
+        """Closes the connections that have neither asked nor read for a whole period.
 
-        Without it, as many of them as are admitted would keep the kubelet's probes out.
+        uvicorn's own timer begins with an answer, and its close waits until that is read. Without this, as many of them
+        as are admitted would keep the kubelet's probes out.
         """
         before: set[Any] = set()
         while True:
             await asyncio.sleep(KEEP_ALIVE_SECONDS)
             silent = {each for each in self._server.server_state.connections if _is_silent(each)}
             for connection in silent & before:
-                connection.transport.close()
+                connection.transport.abort()
             before = silent - before
 
     async def _app(
@@ -150,7 +151,12 @@ class HTTPPort:
 
 
 def _is_silent(connection: Any) -> bool:
-    """Whether a connection of uvicorn's (`H11Protocol`) is neither being answered nor on its keep-alive timer."""
+    """Whether a connection of uvicorn's (`H11Protocol`) is neither being answered nor on its keep-alive timer.
+
+    So is one whose answers nobody reads.
+    """
+    if connection.flow.write_paused:
+        return True
     cycle = connection.cycle
     return cycle is None or (cycle.response_complete and connection.timeout_keep_alive_task is None)
 
