@@ -1,10 +1,12 @@
 """Reads the node pods' `/status` through the API server's pod proxy: the nodes themselves never call the API server."""
 
 import concurrent.futures
+from collections.abc import Iterable
 from typing import Final
 
 from confcom.addon import names
-from confcom.addon.nodes import Heard, NodeView, read_status, views
+from confcom.addon.nodes import Heard, NodeView, epc_of, read_status, views
+from confcom.addon.observation import is_ours
 from confcom.addon.spec import Spec
 from confcom.errors import KubeAPIError
 from confcom.kube import kinds
@@ -15,15 +17,15 @@ PARALLEL_CALLS: Final = 16
 _FORBIDDEN: Final = 403
 
 
-def read_nodes(api: KubeAPI, spec: Spec) -> list[NodeView]:
-    """Every selected node, as it is now.
+def read_nodes(api: KubeAPI, spec: Spec, nodes: Iterable[Object]) -> list[NodeView]:
+    """Those of `nodes` that are selected, as they are now.
 
     Raises:
-        KubeAPIError: nodes or pods cannot be listed. Where only the proxy is refused, the views say so.
+        KubeAPIError: pods cannot be listed. Where only the proxy is refused, the views say so.
     """
-    pods = api.list(kinds.POD)
-    ours = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.ADDON_LABEL) == names.RESOURCE_NAME]
-    return views(spec, api.list(kinds.NODE), pods, hear(api, ours))
+    # A large cluster has more pods than one wants to hold; no selector knows who has EPC.
+    pods = [pod for pod in api.items(kinds.POD) if is_ours(pod) or epc_of(pod)]
+    return views(spec, nodes, pods, hear(api, list(filter(is_ours, pods))))
 
 
 def hear(api: KubeAPI, pods: list[Object]) -> dict[str, Heard]:

@@ -77,7 +77,7 @@ class NodeView:
 
 
 def views(spec: Spec, nodes: Iterable[Object], pods: Iterable[Object], heard: Mapping[str, Heard]) -> list[NodeView]:
-    """The selected nodes, and those that have pods of ours; `pods` are all pods, `heard` is by pod name."""
+    """The selected nodes, and those that have pods of ours; `pods` are ours and all with EPC, `heard` is by name."""
     by_node: dict[str, list[Object]] = {}
     for pod in pods:
         by_node.setdefault(node_of(pod), []).append(pod)

@@ -55,9 +55,22 @@ def observe(api: KubeAPI) -> Observation:
         resource=api.get(RESOURCE, names.RESOURCE_NAME),
         ours=tuple(ours),
         namesakes=tuple(_namesakes(api)),
-        nodes=tuple(api.list(kinds.NODE)),
+        nodes=tuple(map(_brief, api.items(kinds.NODE))),
         pods=tuple(api.list(kinds.POD, labels=names.ADDON_SELECTOR)),
     )
+
+
+def _brief(node: Object) -> Object:
+    """A node without its images and its fields' owners, which are nine tenths of it and nothing to us."""
+    node["metadata"].pop("managedFields", None)
+    (node.get("status") or {}).pop("images", None)
+    return node
+
+
+def is_silent(node: Object) -> bool:
+    """Whether a node's kubelet has stopped reporting: what its status says is of before, and its pods cannot end."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "Ready" and c.get("status") == "Unknown" for c in conditions)
 
 
 def _namesakes(api: KubeAPI) -> list[Object]:

@@ -5,7 +5,15 @@ from typing import Final
 
 from confcom import __version__
 from confcom.addon import names
-from confcom.addon.observation import Observation, helm_release, is_applied_by_us, is_ending, is_ours, title
+from confcom.addon.observation import (
+    Observation,
+    helm_release,
+    is_applied_by_us,
+    is_ending,
+    is_ours,
+    is_silent,
+    title,
+)
 from confcom.addon.placement import selects
 from confcom.addon.spec import Spec
 from confcom.kube.api import Object
@@ -24,8 +32,18 @@ def still_ending(found: Observation) -> str | None:
     """Something of ours is being removed: what is applied now would go with it, or be refused half-way."""
     for item in (*found.ours, found.definition, found.resource):
         if item is not None and is_ending(item):
-            return f"{title(item)} is still being removed; try again when it is gone"
+            return f"{title(item)} is still being removed{_held_by(found)}; try again when it is gone"
     return None
+
+
+def _held_by(found: Observation) -> str:
+    """The node that keeps a pod of ours from ending, which nothing else tells: only its own kubelet ends a pod."""
+    silent = {node["metadata"]["name"] for node in found.nodes if is_silent(node)}
+    for pod in found.pods:
+        node = str((pod.get("spec") or {}).get("nodeName", ""))
+        if is_ending(pod) and node in silent:
+            return f", and waits for {title(pod)} on node {node}, which does not report: bring it back, or delete it"
+    return ""
 
 
 def foreign_objects(found: Observation) -> str | None:
@@ -70,7 +88,8 @@ def foreign_resources(found: Observation, spec: Spec) -> str | None:
     plugins = {pod.get("spec", {}).get("nodeName") for pod in found.pods if _component(pod) == names.DEVICE_PLUGIN}
     for node in found.nodes:
         name = node["metadata"]["name"]
-        if name in plugins or not selects(spec, node["metadata"].get("labels") or {}):
+        # What a silent node offers is of before; a plugin that comes back with it has its DaemonSet here.
+        if name in plugins or is_silent(node) or not selects(spec, node["metadata"].get("labels") or {}):
             continue
         for resource in _offered(node, spec):
             return (

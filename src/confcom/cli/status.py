@@ -34,7 +34,7 @@ def status(
         found = observe(api)
         spec = stored_spec(found)
         installed = spec is not None or any(item["kind"] == "DaemonSet" for item in found.ours)
-        nodes = read_nodes(api, spec or Spec()) if installed else []
+        nodes = read_nodes(api, spec or Spec(), found.nodes) if installed else []
     if output is OutputFormat.JSON:
         print_json({"enabled": installed, "nodes": [_as_json(node) for node in nodes]})
     elif not installed:

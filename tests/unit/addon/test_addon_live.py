@@ -2,10 +2,13 @@
 
 import json
 import threading
+import weakref
 
 import pytest
 
-from confcom.addon.live import PARALLEL_CALLS, hear
+from confcom.addon import observation
+from confcom.addon.live import PARALLEL_CALLS, hear, read_nodes
+from confcom.addon.spec import Spec
 from confcom.errors import KubeAPIError
 
 REFUSED = "more is not known: you may not use pods/proxy (docs/reference/rbac.md)"
@@ -93,3 +96,56 @@ def test_one_that_answers_keeps_the_others_asked():
     heard = hear(proxy, pods(PARALLEL_CALLS + 4))
     assert len(proxy.asked) == PARALLEL_CALLS + 4
     assert [name for name, said in heard.items() if said.status] == ["p15"]
+
+
+class Crowd(Proxy):
+    """A cluster of very many pods, of which few matter; each page is gone when the next one is read."""
+
+    def items(self, kind):
+        assert kind.kind == "Pod"
+        yield from pods(1)
+        for number in range(1000):
+            assert not self.held()
+            yield self.tenant(number)
+
+    def __init__(self):
+        super().__init__(well)
+        self.living = weakref.WeakSet()
+
+    def tenant(self, number):
+        limits = {"kubernetes.azure.com/sgx_epc_mem_in_MiB": "10"} if number % 100 == 0 else {}
+        pod = Held(
+            metadata={"name": f"t{number}", "namespace": "default"},
+            spec={"nodeName": "n", "containers": [{"resources": {"limits": limits}}]},
+        )
+        if not limits:
+            self.living.add(pod)
+        return pod
+
+    def held(self):
+        """More pods without EPC than the one that is being looked at."""
+        return len(self.living) > 1
+
+
+class Held(dict):
+    __hash__ = object.__hash__
+
+
+def test_only_pods_that_matter_are_held():
+    node = {
+        "metadata": {
+            "name": "n",
+            "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "confcom.io/sgx": "true"},
+        }
+    }
+    (view,) = read_nodes(Crowd(), Spec(), [node])
+    assert view.allocated == 100
+
+
+def test_a_node_is_held_without_what_most_of_it_is():
+    node = {
+        "metadata": {"name": "n", "managedFields": [{}]},
+        "status": {"images": [{"names": ["i"]}], "allocatable": {"cpu": "2"}},
+    }
+    assert observation._brief(node) == {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2"}}}
+    assert observation._brief({"metadata": {"name": "n"}}) == {"metadata": {"name": "n"}}

@@ -116,6 +116,45 @@ def test_resources_of_a_plugin_that_is_not_ours(name):
     )
 
 
+def reporting(content, status):
+    content["status"]["conditions"] = [{"type": "Ready", "status": status}]
+    return content
+
+
+@pytest.mark.parametrize(("status", "refused"), [("True", True), ("False", True), ("Unknown", False)])
+def test_what_a_silent_node_offers_is_of_before(status, refused):
+    """Its pod was taken away by force, and nothing sets its numbers to 0: enabling again must not wait for it."""
+    found = cluster(nodes=(reporting(node("n", **EPC), status),))
+    assert (refusals.foreign_resources(found, SIMULATION) is not None) is refused
+
+
+def ending(content, **more):
+    content["metadata"]["deletionTimestamp"] = "2026-11-25T10:00:00Z"
+    return content | more
+
+
+STUCK = "DaemonSet confcom-system/sgx-quote-helper is still being removed{}; try again when it is gone"
+ENDING = {
+    "nothing holds it": ("Unknown", (), ""),
+    "a pod that ends": ("True", (ending(item("Pod", "p"), spec={"nodeName": "n"}),), ""),
+    "a pod of a silent node that stays": ("Unknown", (item("Pod", "p") | {"spec": {"nodeName": "n"}},), ""),
+    "a pod of a silent node": (
+        "Unknown",
+        (ending(item("Pod", "p"), spec={"nodeName": "n"}),),
+        ", and waits for Pod confcom-system/p on node n, which does not report: bring it back, or delete it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_what_is_still_being_removed_names_the_node_that_holds_it(name):
+    status, pods, why = ENDING[name]
+    found = cluster(
+        ours=(ending(item("DaemonSet", "sgx-quote-helper")),), nodes=(reporting(node("n"), status),), pods=pods
+    )
+    assert refusals.still_ending(found) == STUCK.format(why)
+
+
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
