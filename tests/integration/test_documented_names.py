@@ -142,6 +142,17 @@ def test_fields_of_the_resource_are_there(document):
     assert {name for name in named if name.rstrip(".") not in FIELDS} == set()
 
 
+@each_document
+def test_metrics_are_those_of_the_reference(document):
+    """The reference itself is compared with running daemons (`test_status_page.py`)."""
+    known = set(
+        re.findall(r"`(confcom_\w+)`", (ROOT / "docs/reference/status-and-metrics.md").read_text(encoding="utf-8"))
+    )
+    named = re.findall(r"confcom_(?:device_plugin|quote_helper)_\w*[a-z]\b", document.read_text(encoding="utf-8"))
+
+    assert {name.removesuffix("_bucket") for name in named} - known == set()
+
+
 RESOURCES = [
     pytest.param(yaml.safe_load(block), id=document.name)
     for document in DOCUMENTS
