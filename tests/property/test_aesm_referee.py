@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from confcom.aesm import messages as m
 from confcom.aesm.messages.envelope import _decode_any, _decode_usual_quote
-from confcom.aesm.wire import encode_field, encode_varint
+from confcom.aesm.wire import encode_tag, encode_varint
 from confcom.errors import AESMProtocolError
 
 pytestmark = pytest.mark.usefixtures("aesm_referee")
@@ -18,6 +18,13 @@ VALUES = {
     m.Kind.BOOL: st.booleans(),
     m.Kind.BYTES: st.binary(max_size=300),
 }
+
+
+def encode_field(number, value):
+    """One field with its tag, of whatever number."""
+    if isinstance(value, int):
+        return encode_tag(number, is_bytes=False) + encode_varint(value)
+    return encode_tag(number, is_bytes=True) + encode_varint(len(value)) + value
 
 
 def messages(types):

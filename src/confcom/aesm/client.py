@@ -5,16 +5,17 @@ protocol, and `AESMError` with the code's meaning and next step where the servic
 """
 
 import asyncio
+import contextlib
 import errno
 import socket
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from confcom.aesm import flows
 from confcom.aesm.framing import MAX_RESPONSE_BYTES, FrameDecoder, encode_frame
-from confcom.aesm.messages import Message, decode_response
+from confcom.aesm.messages import decode_response
 from confcom.errors import AESMProtocolError, AESMUnavailableError
 from confcom.sgx import AttestationKeyID, QEReportInfo, TargetInfo
 
@@ -25,7 +26,6 @@ _BACKLOG_RETRY_SECONDS = 0.01
 _READ_BYTES = 65536
 
 R = TypeVar("R")
-Step = tuple[Message, type[Message]]
 
 
 class _Reply:
@@ -66,6 +66,18 @@ def _unreachable(path: str, error: OSError) -> AESMUnavailableError:
 
 def _silent(path: str, seconds: float) -> AESMUnavailableError:
     return AESMUnavailableError(f"{path}: no answer within {seconds:g} s; the helper is overloaded or hangs")
+
+
+@contextlib.contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Lets an error about what the other side sent begin with its socket, and end with the next step."""
+    try:
+        yield
+    except AESMProtocolError as error:
+        raise AESMProtocolError(
+            f"{path}: what answers there breaks the AESM protocol: {error}; name the quote helper's socket, or read "
+            "its log"
+        ) from error
 
 
 class Client:
@@ -113,15 +125,21 @@ class Client:
 
     def _run(self, flow: Generator[Any, Any, R]) -> R:
         try:
-            request, expected = next(flow)
-            while True:
-                request, expected = flow.send(decode_response(self.transact(request.envelope()), expected))
+            with _naming(self.path):
+                request, expected = next(flow)
+                while True:
+                    request, expected = flow.send(decode_response(self._transact(request.envelope()), expected))
         except StopIteration as done:
             result: R = done.value
             return result
 
-    def transact(self, body: bytes) -> bytes:
-        """Sends one message and returns the body of the answer."""
+    def _transact(self, body: bytes) -> bytes:
+        """Sends one message and returns the body of the answer.
+
+        Raises:
+            AESMUnavailableError: there was no answer within the deadline; the sentence names the socket.
+            AESMProtocolError: the answer claims to be longer than 1 MiB.
+        """
         deadline = time.monotonic() + self.timeout
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             try:
@@ -201,14 +219,15 @@ class AsyncClient:
 
     async def _run(self, flow: Generator[Any, Any, R]) -> R:
         try:
-            request, expected = next(flow)
-            while True:
-                request, expected = flow.send(decode_response(await self.transact(request.envelope()), expected))
+            with _naming(self.path):
+                request, expected = next(flow)
+                while True:
+                    request, expected = flow.send(decode_response(await self._transact(request.envelope()), expected))
         except StopIteration as done:
             result: R = done.value
             return result
 
-    async def transact(self, body: bytes) -> bytes:
+    async def _transact(self, body: bytes) -> bytes:
         """Sends one message and returns the body of the answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.setblocking(False)
@@ -236,6 +255,3 @@ class AsyncClient:
         while True:
             if (answer := reply.receive(await loop.sock_recv(sock, _READ_BYTES))) is not None:
                 return answer
-
-
-__all__ = ["AESMProtocolError", "AsyncClient", "Client"]

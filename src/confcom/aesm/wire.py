@@ -55,13 +55,6 @@ def encode_tag(number: int, *, is_bytes: bool) -> bytes:
     return encode_varint(number << 3 | (BYTES if is_bytes else VARINT))
 
 
-def encode_field(number: int, value: int | bytes) -> bytes:
-    """One field with its tag: bytes become a length-delimited field, integers (and bools) a varint."""
-    if isinstance(value, int):
-        return encode_tag(number, is_bytes=False) + encode_varint(value)
-    return encode_tag(number, is_bytes=True) + encode_varint(len(value)) + value
-
-
 def decode_fields(data: bytes) -> Iterator[tuple[int, int | bytes | None]]:
     """Each field's number and value in wire order; None for a fixed-width field, which no AESM message has.
 

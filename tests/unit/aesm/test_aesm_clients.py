@@ -206,6 +206,13 @@ def test_place_in_a_full_backlog_is_taken_when_it_comes_free(client, path):
 INIT_OK = {"error_code": 0, "target_info": TARGET.to_bytes(), "pub_key_id_size": 32, "pub_key_id": PUB_KEY_ID}
 
 
+def told(path, sentence):
+    return (
+        f"{path}: what answers there breaks the AESM protocol: {sentence}; name the quote helper's socket, or read "
+        "its log"
+    )
+
+
 class TestNotTheProtocol:
     """The server answers with other bytes: AESMProtocolError."""
 
@@ -229,7 +236,7 @@ class TestNotTheProtocol:
     def test_answer_is_refused(self, client, path, data, sentence):
         with OddServer(path, sending(data)), pytest.raises(AESMProtocolError) as caught:
             client.call(path, NUM)
-        assert str(caught.value) == sentence
+        assert str(caught.value) == told(path, sentence)
 
     @pytest.mark.parametrize(
         ("call", "answer", "sentence"),
@@ -245,7 +252,7 @@ class TestNotTheProtocol:
         response = m.InitQuoteExResponse(**{**INIT_OK, **answer})
         with OddServer(path, answering(response.envelope())), pytest.raises(AESMProtocolError) as caught:
             client.call(path, call)
-        assert str(caught.value) == sentence
+        assert str(caught.value) == told(path, sentence)
 
     @pytest.mark.parametrize(
         ("call", "arguments", "response", "sentence"),
@@ -264,7 +271,7 @@ class TestNotTheProtocol:
     def test_answer_with_a_field_of_another_size(self, client, path, call, arguments, response, sentence):
         with OddServer(path, answering(response.envelope())), pytest.raises(AESMProtocolError) as caught:
             client.call(path, call, *arguments)
-        assert str(caught.value) == sentence
+        assert str(caught.value) == told(path, sentence)
 
 
 CALLS = {

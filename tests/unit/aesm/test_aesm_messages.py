@@ -82,7 +82,7 @@ def test_every_message_has_its_number_in_both_directions():
 @pytest.mark.parametrize("response", m.RESPONSES, ids=lambda r: r.__name__)
 def test_success_is_on_the_wire(response):
     """A missing errorCode reads as 1 in the real client."""
-    assert response(error_code=0).encode() == b"\x08\x00"
+    assert response(error_code=0).envelope().endswith(b"\x02\x08\x00")
 
 
 @pytest.mark.parametrize("response", m.RESPONSES, ids=lambda r: r.__name__)

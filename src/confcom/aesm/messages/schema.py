@@ -83,12 +83,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
                     values[field.name] = value
         return cls(**values)
 
-    def encode(self) -> bytes:
-        """The sub-message's bytes, fields in order of number, absent ones left out."""
-        return b"".join(self._parts())
-
     def envelope(self) -> bytes:
-        """The Request or Response that holds this sub-message."""
+        """The Request or Response that holds this sub-message: its fields in order of number, absent ones left out."""
         parts = self._parts()
         return b"".join((self._ENVELOPE_TAG, encode_varint(sum(map(len, parts))), *parts))
 
