@@ -184,14 +184,24 @@ def test_disable_leaves_what_was_there_before(cluster):
     assert cluster.run(*ENABLE, "--wait")[0] == 0
 
 
-def test_disable_keeps_a_namespace_that_others_use(cluster):
+@pytest.mark.parametrize(
+    ("version", "plural", "kind"),
+    [
+        ("v1", "configmaps", "ConfigMap"),
+        ("v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+        ("apps/v1", "statefulsets", "StatefulSet"),
+        ("batch/v1", "jobs", "Job"),
+        ("batch/v1", "cronjobs", "CronJob"),
+    ],
+)
+def test_disable_keeps_a_namespace_that_others_use(cluster, version, plural, kind):
     cluster.run(*ENABLE)
-    cluster.api.create("v1", "configmaps", {"metadata": {"name": "theirs", "namespace": "confcom-system"}})
+    cluster.api.create(version, plural, {"metadata": {"name": "theirs", "namespace": "confcom-system"}})
     code, out, _ = cluster.run("addon", "disable", "--wait")
     assert code == 0
-    assert "Namespace confcom-system kept (holds ConfigMap confcom-system/theirs)" in out
-    assert cluster.api.get("v1", "configmaps", "confcom-system", "theirs")
-    assert cluster.kinds() == {"configmaps"}
+    assert f"Namespace confcom-system kept (holds {kind} confcom-system/theirs)" in out
+    assert cluster.api.get(version, plural, "confcom-system", "theirs")
+    assert cluster.kinds() == {plural}
 
 
 def test_a_namespace_of_others_is_neither_changed_nor_removed(cluster):

@@ -29,8 +29,12 @@ BUILTIN = {
     ("v1", "secrets"): ("Secret", True),
     ("v1", "serviceaccounts"): ("ServiceAccount", True),
     ("v1", "configmaps"): ("ConfigMap", True),
+    ("v1", "persistentvolumeclaims"): ("PersistentVolumeClaim", True),
     ("apps/v1", "daemonsets"): ("DaemonSet", True),
     ("apps/v1", "deployments"): ("Deployment", True),
+    ("apps/v1", "statefulsets"): ("StatefulSet", True),
+    ("batch/v1", "jobs"): ("Job", True),
+    ("batch/v1", "cronjobs"): ("CronJob", True),
     ("networking.k8s.io/v1", "networkpolicies"): ("NetworkPolicy", True),
     ("apiextensions.k8s.io/v1", "customresourcedefinitions"): ("CustomResourceDefinition", False),
 }

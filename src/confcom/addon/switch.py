@@ -44,6 +44,20 @@ _NAMESPACE_FURNITURE: Final = {
     ("ConfigMap", "istio-ca-root-cert"),
 }
 
+# What somebody would miss; the claims first, whose data would go.
+_NAMESPACE_CONTENT: Final = (
+    kinds.VOLUME_CLAIM,
+    kinds.POD,
+    kinds.DAEMON_SET,
+    kinds.DEPLOYMENT,
+    kinds.STATEFUL_SET,
+    kinds.JOB,
+    kinds.CRON_JOB,
+    kinds.SERVICE,
+    kinds.CONFIG_MAP,
+    kinds.SECRET,
+)
+
 Say = Callable[[str], None]
 
 
@@ -244,7 +258,7 @@ class Switch:
         name = item["metadata"]["name"]
         others = [
             title(other)
-            for kind in (kinds.POD, kinds.DAEMON_SET, kinds.DEPLOYMENT, kinds.SERVICE, kinds.CONFIG_MAP, kinds.SECRET)
+            for kind in _NAMESPACE_CONTENT
             for other in self.api.list(kind, name)
             if not is_ours(other) and (other["kind"], other["metadata"]["name"]) not in _NAMESPACE_FURNITURE
         ]

@@ -28,8 +28,12 @@ SERVICE = Kind(api_version="v1", kind="Service", plural="services")
 SERVICE_ACCOUNT = Kind(api_version="v1", kind="ServiceAccount", plural="serviceaccounts")
 CONFIG_MAP = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")
 NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy", plural="networkpolicies")
+VOLUME_CLAIM = Kind(api_version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims")
 DAEMON_SET = Kind(api_version="apps/v1", kind="DaemonSet", plural="daemonsets")
 DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments")
+STATEFUL_SET = Kind(api_version="apps/v1", kind="StatefulSet", plural="statefulsets")
+JOB = Kind(api_version="batch/v1", kind="Job", plural="jobs")
+CRON_JOB = Kind(api_version="batch/v1", kind="CronJob", plural="cronjobs")
 DEFINITION = Kind(
     api_version="apiextensions.k8s.io/v1",
     kind="CustomResourceDefinition",
