@@ -11,7 +11,6 @@ MAX_QUOTE_BYTES = 1024 * 1024
 # Every real QE writes 32 bytes, and dcap-qvl refuses other sizes.
 QE_AUTH_DATA_SIZE = 32
 
-_AUTH_SIZE_AT = 1012
 _CERTIFICATION_HEADER = 6
 _VERSION_3, _VERSION_4, _VERSION_5 = (version.to_bytes(2, "little") for version in (3, 4, 5))
 
@@ -90,8 +89,8 @@ def _header_problems(header: QuoteHeader) -> list[str]:
 
 def _repaired(data: bytes) -> Quote | None:
     """The quote with version 3 and the length that its parts take, under its own header; None where that fails too."""
-    auth_size = int.from_bytes(data[_AUTH_SIZE_AT : _AUTH_SIZE_AT + 2], "little")
-    behind = _AUTH_SIZE_AT + 2 + auth_size + _CERTIFICATION_HEADER
+    auth_size = int.from_bytes(data[Quote.AUTH_SIZE_AT : Quote.AUTH_SIZE_AT + 2], "little")
+    behind = Quote.AUTH_SIZE_AT + 2 + auth_size + _CERTIFICATION_HEADER
     end = behind + int.from_bytes(data[behind - 4 : behind], "little")
     if len(data) < max(behind, end):
         return None

@@ -66,6 +66,19 @@ class AttestationKeyIDList:
 
     ids: tuple[AttestationKeyID, ...]
 
+    def __post_init__(self) -> None:
+        """Refuses lists that no server takes.
+
+        Raises:
+            SGXFormatError: none, or over ten ids.
+        """
+        self._require_count(len(self.ids))
+
+    @classmethod
+    def _require_count(cls, count: int) -> None:
+        if not 1 <= count <= cls.MAX_IDS:
+            raise SGXFormatError(cls.NAME, "num", 4, f"must be 1 to {cls.MAX_IDS}, is {count}")
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The list in exactly 8 + 256 x count bytes.
@@ -80,8 +93,7 @@ class AttestationKeyIDList:
             if value := int.from_bytes(data[offset : offset + 2], "little"):
                 raise SGXFormatError(cls.NAME, name, offset, f"must be 0, is {value}")
         count = int.from_bytes(data[4:8], "little")
-        if not 1 <= count <= cls.MAX_IDS:
-            raise SGXFormatError(cls.NAME, "num", 4, f"must be 1 to {cls.MAX_IDS}, is {count}")
+        cls._require_count(count)
         if len(data) != cls.HEADER_SIZE + count * AttestationKeyID.SIZE:
             raise SGXFormatError(cls.NAME, "att_key_id_list", 8, f"{count} ids do not make {len(data)} bytes in all")
         starts = range(cls.HEADER_SIZE, len(data), AttestationKeyID.SIZE)

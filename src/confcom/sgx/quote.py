@@ -9,6 +9,8 @@ from confcom.sgx.report import ReportBody
 
 INTEL_QE_VENDOR_ID = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 KEY_TYPE_ECDSA_P256 = 2
+# The second is P-384, which no QE for SGX makes and every verifier refuses.
+_ECDSA_KEY_TYPES = (KEY_TYPE_ECDSA_P256, 3)
 TEE_TYPE_SGX = 0
 TEE_TYPE_TDX = 0x81
 
@@ -24,6 +26,7 @@ CERT_TYPE_NAMES = {
 }
 
 # Quote version 5 says what its body is (Intel TDX DCAP quote format).
+_BODY_TYPE_SIZE = 2
 _BODY_TYPES = {1: "SGX", 2: "TD 1.0", 3: "TD 1.5", 4: "TD 1.5 extended"}
 
 
@@ -54,19 +57,24 @@ class QuoteHeader(Structure):
 def quote_kind(data: bytes) -> str | None:
     """What a quote calls itself, for example `TDX quote, version 4`; None where no known header is found.
 
-    Looks at the first 50 bytes only and never raises. Versions 3 to 5 with the QE vendor id or the key type
-    and the TEE type of this family are known.
+    Known are versions 3 to 5 with an ECDSA key (P-256 or P-384) and the TEE type of SGX or TDX; the vendor id may be
+    any. Looks at the first 50 bytes only and never raises.
     """
     if len(data) < QuoteHeader.SIZE:
         return None
     header = QuoteHeader.from_bytes(data[: QuoteHeader.SIZE])
     tee = {TEE_TYPE_SGX: "SGX", TEE_TYPE_TDX: "TDX"}.get(header.tee_type)
-    if header.version not in (3, 4, 5) or tee is None or header.att_key_type not in (2, 3):
+    if header.version not in (3, 4, 5) or tee is None or header.att_key_type not in _ECDSA_KEY_TYPES:
         return None
     if header.version < 5:
         return f"{tee} quote, version {header.version}"
-    body_type = int.from_bytes(data[48:50], "little")
+    if len(data) < QuoteHeader.SIZE + _BODY_TYPE_SIZE:
+        return f"{tee} quote, version 5, cut off"
+    body_type = int.from_bytes(data[QuoteHeader.SIZE : QuoteHeader.SIZE + _BODY_TYPE_SIZE], "little")
     return f"{tee} quote, version 5, body {_BODY_TYPES.get(body_type, f'of unknown type {body_type}')}"
+
+
+_AUTH_SIZE, _CERT_TYPE = Field("auth_data size", 2, int), Field("certification_data type", 2, int)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,12 +87,15 @@ class Quote:
     """
 
     NAME: ClassVar = "quote"
-    # Up to and with the attestation key's signature: header and report body.
+    # What the attestation key signs: header and report body.
     SIGNED_SIZE: ClassVar = 432
     # sig, attest_pub_key, qe_report, qe_report_sig and the sizes of auth data and certification data.
     SIGNATURE_FIXED_SIZE: ClassVar = 584
     # A quote with neither auth data nor certification data.
-    MIN_SIZE: ClassVar = 1020
+    MIN_SIZE: ClassVar = SIGNED_SIZE + 4 + SIGNATURE_FIXED_SIZE
+    # Offset of the size of auth data, behind which every offset depends on what stands there.
+    AUTH_SIZE_AT: ClassVar = 1012
+    _RAW: ClassVar = ((Field("sig", 64), 436), (Field("attest_pub_key", 64), 500), (Field("qe_report_sig", 64), 948))
 
     header: QuoteHeader
     report: ReportBody
@@ -122,7 +133,9 @@ class Quote:
             report=report,
             sig=reader.take("sig", 64),
             attest_pub_key=reader.take("attest_pub_key", 64),
-            qe_report=ReportBody.from_bytes(reader.take("qe_report", ReportBody.SIZE), base=reader.offset - 384),
+            qe_report=ReportBody.from_bytes(
+                reader.take("qe_report", ReportBody.SIZE), base=reader.offset - ReportBody.SIZE
+            ),
             qe_report_sig=reader.take("qe_report_sig", 64),
             auth_data=reader.take("auth_data", reader.integer("auth_data size", 2)),
             certification_data_type=reader.integer("certification_data type", 2),
@@ -133,6 +146,21 @@ class Quote:
             problem = f"declares {declared} bytes, its parts take {declared - (end - reader.offset)}"
             raise SGXFormatError(cls.NAME, "signature_data_len", cls.SIGNED_SIZE, problem)
         return quote
+
+    def __post_init__(self) -> None:
+        """Refuses values that have no encoding, so that `to_bytes` never fails.
+
+        Raises:
+            SGXFormatError: a signature or key has not 64 bytes, or a length does not fit in its field.
+        """
+        type_at = self.AUTH_SIZE_AT + 2 + len(self.auth_data)
+        for field, offset, value in (
+            *((field, offset, getattr(self, field.name)) for field, offset in self._RAW),
+            (_AUTH_SIZE, self.AUTH_SIZE_AT, len(self.auth_data)),
+            (_CERT_TYPE, type_at, self.certification_data_type),
+        ):
+            if problem := field.problem(value):
+                raise SGXFormatError(self.NAME, field.name, offset, problem)
 
     def signed_bytes(self) -> bytes:
         """The 432 bytes that `sig` covers."""

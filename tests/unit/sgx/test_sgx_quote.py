@@ -178,6 +178,28 @@ def test_lengths_of_any_size_are_read_back(auth_data, certificates, kind, traili
     assert Quote.from_bytes(quote.to_bytes()) == quote
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sig": bytes(63)}, "quote: field 'sig' at offset 436: needs 64 bytes, not 63"),
+        ({"attest_pub_key": bytes(65)}, "quote: field 'attest_pub_key' at offset 500: needs 64 bytes, not 65"),
+        ({"qe_report_sig": b""}, "quote: field 'qe_report_sig' at offset 948: needs 64 bytes, not 0"),
+        (
+            {"auth_data": bytes(65536)},
+            "quote: field 'auth_data size' at offset 1012: 65536 does not fit in 2 unsigned bytes",
+        ),
+        (
+            {"certification_data_type": 65536},
+            "quote: field 'certification_data type' at offset 1046: 65536 does not fit in 2 unsigned bytes",
+        ),
+    ],
+)
+def test_values_without_an_encoding_are_refused(changes, sentence):
+    with pytest.raises(SGXFormatError) as caught:
+        a_quote(**changes)
+    assert str(caught.value) == sentence
+
+
 def header(version, tee_type=0, key_type=2, behind=b"\0\0"):
     return QuoteHeader(version=version, tee_type=tee_type, att_key_type=key_type).to_bytes() + behind
 
@@ -199,6 +221,8 @@ def header(version, tee_type=0, key_type=2, behind=b"\0\0"):
         (header(4, 0x82), None),
         (header(3, key_type=1), None),
         (header(3)[:47], None),
+        (header(5, behind=b""), "SGX quote, version 5, cut off"),
+        (header(5, 0x81, behind=b"\2"), "TDX quote, version 5, cut off"),
         (b"", None),
         (b"not a quote at all, but some text of a file that was named by mistake", None),
     ],

@@ -237,6 +237,11 @@ class TestAttestationKeyIDList:
             AttestationKeyIDList.from_bytes(self.listed(**data))
         assert (caught.value.field, caught.value.offset, caught.value.problem) == (field, offset, problem)
 
+    @pytest.mark.parametrize("count", [0, 11])
+    def test_list_that_no_server_takes_cannot_be_made(self, count):
+        with pytest.raises(SGXFormatError, match=f"'num' at offset 4: must be 1 to 10, is {count}$"):
+            AttestationKeyIDList(ids=(DEFAULT_KEY_ID,) * count)
+
     @given(st.binary(max_size=600))
     def test_any_bytes_are_a_list_or_one_error(self, data):
         try:
