@@ -10,9 +10,14 @@ from addon_cluster import ENABLE, HELPER, PLUGIN, RESOURCE, SGX, SIMULATE, START
 from api_server import APIServer, RefusalError, Running
 from cluster_controllers import status_of
 
-from confcom.addon import switch
+from confcom.addon import switch, waiting
+from confcom.addon.spec import Spec
 from confcom.cli.main import main
+from confcom.errors import KubeAPIError
+from confcom.kube.api import KubeAPI
+from confcom.kube.config import find_config
 
+IMAGE = Spec.from_dict({"images": {"default": "i"}})
 LABEL = {"confcom.io/addon": "confcom"}
 EPC = "kubernetes.azure.com/sgx_epc_mem_in_MiB"
 
@@ -361,6 +366,43 @@ def test_show_says_that_it_may_not_ask_the_daemons(cluster):
 
 
 # --- waits -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(cluster, monkeypatch):
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.01)
+    with KubeAPI(find_config(None, cluster.running.kubeconfig, {}), field_manager="me") as api:
+        yield api
+
+
+def test_a_wait_outlives_an_api_server_that_is_away(cluster, client):
+    cluster.run(*ENABLE)
+    said = []
+    cluster.api.away = 3
+    states = waiting.wait_for_rollout(client, IMAGE, said.append, seconds=30)
+    assert all(state.done for state in states)
+    assert cluster.api.away == 0
+    assert said[0] == "no server is available; looking again"
+    assert not any("looking again" in text for text in said[1:])
+    cluster.run("addon", "disable")
+    cluster.api.away = 2
+    waiting.wait_until_gone(client, said.append, seconds=30)
+    assert cluster.api.away == 0
+
+
+def test_an_api_server_that_stays_away_ends_the_wait(cluster, client):
+    cluster.api.away = 10**9
+    with pytest.raises(KubeAPIError, match=r"^no server is available$"):
+        waiting.wait_for_rollout(client, IMAGE, lambda _: None, seconds=0.1)
+
+
+def test_a_right_that_is_missing_ends_the_wait_at_once(cluster, client):
+    cluster.run(*ENABLE)
+    cluster.api.denied.add(("list", "pods"))
+    with pytest.raises(KubeAPIError, match="cannot list resource") as error:
+        waiting.wait_for_rollout(client, IMAGE, lambda _: None, seconds=3600)
+    assert error.value.status == 403
+
 
 TOKEN = (
     "0/3 nodes are available: 1 Insufficient confcom.io/sgx-quote-helper. no new claims to deallocate, preemption: x"

@@ -80,7 +80,9 @@ class APIServer:
         self.version = version
         self.objects = {}
         self.denied = set()
-        # How many requests from now are refused by priority and fairness, and how many pages are of a forgotten list.
+        # How many requests from now fail while a load balancer has no API server behind it, how many are refused by
+        # priority and fairness, and how many pages are of a forgotten list.
+        self.away = 0
         self.busy = 0
         self.forgotten_pages = 0
         self.requests = []
@@ -304,6 +306,9 @@ class APIServer:
 
     def answer(self, method, path, query, body, content_type):
         """Status code and body (an object, or bytes from a pod)."""
+        if self.away:
+            self.away -= 1
+            raise RefusalError(502, "", "no server is available")
         if self.busy:
             self.busy -= 1
             raise RefusalError(

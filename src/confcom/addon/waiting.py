@@ -1,7 +1,8 @@
 """`--wait`: watches a roll-out until it is done, and tells what changes on each node and what holds it."""
 
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from confcom.addon import names
 from confcom.addon.live import PARALLEL_CALLS, hear
@@ -15,6 +16,10 @@ from confcom.kube.api import KubeAPI, Object
 
 DEFAULT_WAIT_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 1.0
+# From here on the fault is the API server's own, or of something between.
+_SERVER_FAULT: Final = 500
+
+T = TypeVar("T")
 
 
 def read_rollouts(api: KubeAPI, spec: Spec) -> list[Rollout]:
@@ -62,13 +67,14 @@ def wait_for_rollout(api: KubeAPI, spec: Spec, say: Say, *, seconds: float) -> l
     deadline = time.monotonic() + seconds
     told: dict[tuple[str, str], str] = {}
     while True:
-        states = read_rollouts(api, spec)
+        began = time.monotonic()
+        states = _look(lambda: read_rollouts(api, spec), deadline, say)
         _tell(states, told, say)
         if all(state.done for state in states):
             return states
         if time.monotonic() > deadline:
             raise KubeAPIError(_late(states, seconds), status=0)
-        time.sleep(POLL_SECONDS)
+        _rest(began)
 
 
 def wait_until_gone(api: KubeAPI, say: Say, *, seconds: float) -> None:
@@ -80,7 +86,8 @@ def wait_until_gone(api: KubeAPI, say: Say, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     told = ""
     while True:
-        left = _left(api)
+        began = time.monotonic()
+        left = _look(lambda: _left(api), deadline, say)
         if not left:
             return
         if left[0] != told:
@@ -88,7 +95,27 @@ def wait_until_gone(api: KubeAPI, say: Say, *, seconds: float) -> None:
             say(f"waiting for {told} to go")
         if time.monotonic() > deadline:
             raise KubeAPIError(f"not gone after {seconds:g} s: {', '.join(left[:5])}", status=0)
+        _rest(began)
+
+
+def _look(look: Callable[[], T], deadline: float, say: Say) -> T:
+    """What is there; an API server that is away for a moment, as in its own update, does not end the wait."""
+    told = ""
+    while True:
+        try:
+            return look()
+        except KubeAPIError as error:
+            if not (error.status == 0 or error.status >= _SERVER_FAULT) or time.monotonic() > deadline:
+                raise
+            if str(error) != told:
+                told = str(error)
+                say(f"{told}; looking again")
         time.sleep(POLL_SECONDS)
+
+
+def _rest(began: float) -> None:
+    """Until the next look; at most half of the time is spent looking, however many nodes there are."""
+    time.sleep(max(POLL_SECONDS, time.monotonic() - began))
 
 
 def _left(api: KubeAPI) -> list[str]:
