@@ -8,7 +8,7 @@ from confcom.codes.entry import Code, Family, Who, entry
 
 
 class TCBStatus(enum.StrEnum):
-    """tcbStatus as TCB info and QE identity spell it (Intel PCS API v4)."""
+    """tcbStatus as TCB info and QE identity spell it (Intel PCS API v4), from the best to the worst."""
 
     UP_TO_DATE = "UpToDate"
     SW_HARDENING_NEEDED = "SWHardeningNeeded"

@@ -19,7 +19,7 @@ from confcom.collateral.limits import MAX_BODY_BYTES
 from confcom.collateral.source import Obtained, Source, Wanted
 from confcom.collateral.summary import earliest_end
 from confcom.errors import CollateralError, CollateralFormatError
-from confcom.quote.times import format_time
+from confcom.quote.times import format_time, span
 
 # Intel publishes new evaluation numbers without notice; a day is what PCCS waits too.
 REFRESH_AFTER = timedelta(days=1)
@@ -186,11 +186,8 @@ def age_in_words(found: Obtained, now: datetime) -> str:
     """How long ago it was fetched, for example `3 days ago`."""
     if found.fetched is None:
         return "at an unknown time"
-    seconds = max(0, int((now - found.fetched).total_seconds()))
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if count := seconds // size:
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"
+    age = now - found.fetched
+    return "just now" if age < timedelta(minutes=1) else f"{span(age)} ago"
 
 
 def _away_note(found: Obtained, now: datetime, error: CollateralError) -> str:

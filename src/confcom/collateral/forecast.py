@@ -13,19 +13,9 @@ from confcom.codes import TCBStatus
 from confcom.collateral.source import UpdateChannel
 from confcom.quote.qe_identity import QEIdentity
 from confcom.quote.result import Verification
-from confcom.quote.tcb import TCBInfo, combine
+from confcom.quote.tcb import TCBInfo, badness, combine
 from confcom.quote.times import Window, format_time
 
-# From the best to the worst; where there is no level at all is worse than each.
-_ORDER = (
-    TCBStatus.UP_TO_DATE,
-    TCBStatus.SW_HARDENING_NEEDED,
-    TCBStatus.CONFIGURATION_NEEDED,
-    TCBStatus.CONFIGURATION_AND_SW_HARDENING_NEEDED,
-    TCBStatus.OUT_OF_DATE,
-    TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,
-    TCBStatus.REVOKED,
-)
 _UNSUPPORTED = "no TCB level"
 
 
@@ -128,7 +118,7 @@ def forecast(
 ) -> Forecast:
     """What follows from both channels at the time `at`; `certificates` are the windows of the quote's own chain."""
     first_end = min(certificates, key=lambda window: window.end, default=None)
-    falls = early is not None and _rank(early) > _rank(standard)
+    falls = early is not None and badness(early.status) > badness(standard.status)
     sentences = [_comparison(standard, early, at, falls=falls)]
     date = standard.until
     if first_end and first_end.end < date:
@@ -146,7 +136,7 @@ def _comparison(standard: ChannelStatus, early: ChannelStatus | None, at: dateti
             f"{standard}, but {early}, because of {_blame(standard, early)}: verifiers that use early say so already, "
             f"those that use standard will once it takes over evaluation {early.evaluation_number}. {due}"
         )
-    if _rank(early) < _rank(standard):
+    if badness(early.status) < badness(standard.status):
         return f"{standard}, and better already: {early}. {due}"
     return f"{standard}, and {early}: no fall is announced. {due}"
 
@@ -159,16 +149,8 @@ def _due(standard: ChannelStatus, at: datetime) -> str:
 
 def _blame(standard: ChannelStatus, early: ChannelStatus) -> str:
     """Which of the two falls, and so who has to act."""
-    platform = _order(early.platform) > _order(standard.platform)
-    qe = _order(early.qe) > _order(standard.qe)
+    platform = badness(early.platform) > badness(standard.platform)
+    qe = badness(early.qe) > badness(standard.qe)
     if platform and qe:
         return "both the platform (microcode or BIOS) and the QE"
     return "the QE, which the quote helper's update replaces" if qe else "the platform (microcode or BIOS)"
-
-
-def _rank(found: ChannelStatus) -> int:
-    return _order(found.status)
-
-
-def _order(status: TCBStatus | None) -> int:
-    return len(_ORDER) if status is None else _ORDER.index(status)

@@ -11,9 +11,6 @@ from confcom.quote.qe_identity import QEIdentity
 from confcom.quote.tcb import TCBInfo
 from confcom.quote.times import Window
 
-# A week is what it takes to notice, to ask the operator of a service, and to repair.
-WARN_BEFORE = timedelta(days=7)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartSummary:
@@ -26,7 +23,7 @@ class PartSummary:
 
     def time_left(self, at: datetime) -> timedelta:
         """How long it still holds; negative where it has ended."""
-        return self.window.end - at
+        return self.window.left(at)
 
     def problem(self, at: datetime) -> str | None:
         """Why it does not hold at `at`, in words, or None."""
@@ -34,7 +31,7 @@ class PartSummary:
 
     def ends_soon(self, at: datetime) -> bool:
         """Whether it still holds, but for less than a week."""
-        return self.problem(at) is None and self.time_left(at) < WARN_BEFORE
+        return self.window.ends_soon(at)
 
 
 def summarise(collateral: Collateral) -> tuple[PartSummary, ...]:

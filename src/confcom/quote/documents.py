@@ -3,7 +3,6 @@
 PPID and platform instance id identify a machine and appear nowhere here.
 """
 
-from datetime import timedelta
 from typing import Any
 
 from confcom import codes
@@ -19,9 +18,6 @@ from confcom.quote.tcb import TCBLevel
 from confcom.quote.times import Window, format_time, span
 from confcom.sgx import Quote, QuoteHeader, ReportBody, quote_kind
 from confcom.sgx.quote import CERT_TYPE_NAMES, CERT_TYPE_PCK_CHAIN
-
-# Collateral lives 30 days and services renew it some days before its end: less than a week means that nobody did.
-SOON = timedelta(days=7)
 
 
 def verification_document(verification: Verification, policy: Policy) -> dict[str, Any]:
@@ -194,9 +190,9 @@ def _window_document(window: Window, verification: Verification) -> dict[str, An
 def _soon_over(verification: Verification) -> list[str]:
     """A warning for each window that still holds, but not for long."""
     return [
-        f"{window.name} ends in {span(left)}, at {format_time(window.end)}: see to a newer one"
+        f"{window.name} ends in {span(window.left(verification.at))}, at {format_time(window.end)}: see to a newer one"
         for window in verification.windows
-        if timedelta() <= (left := window.left(verification.at)) < SOON
+        if window.ends_soon(verification.at)
     ]
 
 

@@ -5,12 +5,8 @@ Source of the components' categories: `category` and `type` in TCB info, version
 
 from dataclasses import dataclass
 
-from confcom.codes import TCBStatus
 from confcom.quote.pck import PCKExtension
-from confcom.quote.tcb import TCBInfo, TCBLevel
-
-# From best to worst; in the enumeration they stand in that order.
-_BADNESS = {status: at for at, status in enumerate(TCBStatus)}
+from confcom.quote.tcb import TCBInfo, TCBLevel, badness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +39,11 @@ def shortfall(info: TCBInfo, pck: PCKExtension, reached: TCBLevel | None) -> Sho
 
     `reached` is the level of the platform, None where it reaches none: then any level is better.
     """
-    limit = _BADNESS[reached.status] if reached else len(_BADNESS)
+    limit = badness(reached.status if reached else None)
     better = [
         _distance(info, pck, level)
         for level in info.levels
-        if _BADNESS[level.status] < limit and not level.is_reached_by(pck.components, pck.pce_svn)
+        if badness(level.status) < limit and not level.is_reached_by(pck.components, pck.pce_svn)
     ]
     return min(better, key=_effort, default=None)
 
@@ -55,7 +51,7 @@ def shortfall(info: TCBInfo, pck: PCKExtension, reached: TCBLevel | None) -> Sho
 def _effort(found: Shortfall) -> tuple[int, int, tuple[tuple[int, ...], int]]:
     """The best status first, then the fewest parts to change, then the lowest level."""
     parts = len(found.components) + (found.pce_svn is not None)
-    return _BADNESS[found.level.status], parts, found.level.rank
+    return badness(found.level.status), parts, found.level.rank
 
 
 def _distance(info: TCBInfo, pck: PCKExtension, level: TCBLevel) -> Shortfall:

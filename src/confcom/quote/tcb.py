@@ -126,6 +126,14 @@ class TCBInfo:
         return next((level for level in self.levels if level.is_reached_by(components, pce_svn)), None)
 
 
+_BADNESS = {status: at for at, status in enumerate(TCBStatus)}
+
+
+def badness(status: TCBStatus | None) -> int:
+    """Where a status stands, 0 for the best; None, where no level is reached, is worse than each."""
+    return len(_BADNESS) if status is None else _BADNESS[status]
+
+
 def combine(platform: TCBStatus, qe: TCBStatus) -> TCBStatus:
     """The status of platform and QE together: what is worse in either shows, and Revoked wins."""
     if TCBStatus.REVOKED in {platform, qe}:

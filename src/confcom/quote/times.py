@@ -27,6 +27,11 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
+# Collateral lives 30 days, and services renew it some days before its end: less than a week means that nobody did, and
+# a week is what it takes to notice, to ask a service's operator, and to repair.
+SOON = timedelta(days=7)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Window:
     """The time in which a certificate, CRL or signed document holds; both ends belong to it.
@@ -52,6 +57,10 @@ class Window:
     def left(self, at: datetime) -> timedelta:
         """How long it still holds; negative where it is over."""
         return self.end - at
+
+    def ends_soon(self, at: datetime) -> bool:
+        """Whether it still holds, but for less than a week."""
+        return self.problem(at) is None and self.left(at) < SOON
 
 
 def span(length: timedelta) -> str:
