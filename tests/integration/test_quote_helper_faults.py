@@ -1,13 +1,16 @@
 """Workers that are killed, stopped and overloaded: a client sees at worst a slower answer."""
 
+import os
 import signal
+import socket
 import statistics
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from helper_process import HelperProcess, Load, ask, connect, exchange, frame, kill
+from helper_process import HelperProcess, Load, ask, connect, exchange, frame, kill, read_all
 from quote_requests import error_code, judged, quote_check, quote_of, quote_request
 
 from confcom.aesm import Client
@@ -183,6 +186,35 @@ def test_helper_out_of_descriptors_recovers_and_keeps_its_workers(start_helper, 
     helper.wait_until(lambda s: len(s["workers"]) == 2 and all_ready(s))
     assert error_code(ask(helper.socket, quote_request(platform))) == 0
     assert helper.metric("lost_connections_total", cause="accept_failed") >= 1
+
+
+def test_probes_without_a_descriptor_wait_quietly(start_helper):
+    """asyncio logs a traceback for each accept that fails, and by itself would do nothing else any more."""
+    helper = start_helper()
+    pid = str(helper.process.pid)
+    ask_livez = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    probes = [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(2)]
+    subprocess.run(["prlimit", "--pid", pid, "--nofile=8:20000"], check=True)
+    try:
+        probes += [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(8)]
+        helper.wait_for_line("the system is short of something")
+        before = processor_seconds(pid)
+        time.sleep(2.5)
+        assert processor_seconds(pid) - before < 0.5
+        subprocess.run(["prlimit", "--pid", pid, "--nofile=4096:20000"], check=True)
+        for probe in probes:
+            probe.sendall(ask_livez)
+            assert read_all(probe).startswith(b"HTTP/1.1 200")
+    finally:
+        for probe in probes:
+            probe.close()
+    assert sum("the system is short of something" in line for line in helper.log) <= 10
+    assert not any("Traceback" in line for line in helper.log)
+
+
+def processor_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_limit_of_open_files_that_is_too_low_is_said_at_the_start(start_helper):

@@ -1,6 +1,7 @@
 """The life of a daemon: signals, named tasks that may not end unnoticed, and an orderly stop."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -13,6 +14,8 @@ from confcom.runtime.logs import event
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What the system refuses at this moment; asyncio tries again.
+_SHORTAGES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
 class Daemon:
@@ -65,12 +68,22 @@ class Daemon:
             event(logger, logging.ERROR, "task did not end", task=task.get_name())
 
 
+def _on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs what asyncio complains of as any other event: a shortage in one line, a fault with its traceback."""
+    message, error = context["message"], context.get("exception")
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        event(logger, logging.ERROR, "the system is short of something", cause="shortage", problem=error.strerror)
+    else:
+        logger.error(message, exc_info=error, extra={"cause": "asyncio"})
+
+
 def run(main: Callable[[Daemon], Awaitable[int]]) -> int:
     """Runs `main` with a `Daemon` that owns the process's signals, and returns the exit status."""
 
     async def _run() -> int:
         daemon = Daemon()
         daemon.handle_signals()
+        asyncio.get_running_loop().set_exception_handler(_on_loop_error)
         # What was imported lives as long as the process; the collector need not look at it again.
         gc.freeze()
         try:

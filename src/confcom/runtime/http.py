@@ -22,7 +22,13 @@ logger = logging.getLogger(__name__)
 
 # Scrapes and probes are short; more connections than this are refused with 503 by uvicorn.
 MAX_CONCURRENT_REQUESTS = 64
+# asyncio calls accept as often in one turn as the backlog that it is told. Where no descriptor is left each of them
+# fails, is logged and sets a timer for the next try: with more than one they multiply, and the loop does nothing else.
+ACCEPTS_PER_TURN = 1
 KEEP_ALIVE_SECONDS = 5
+# Every address of the machine, of both families: the pods of a cluster have IPv4, IPv6 or both.
+EVERY_ADDRESS = "::"
+_EVERY_IPV4_ADDRESS = "0.0.0.0"  # noqa: S104 - what `EVERY_ADDRESS` asks for
 # A stop never waits longer for a slow reader.
 SHUTDOWN_SECONDS = 2
 
@@ -72,6 +78,7 @@ class HTTPPort:
             proxy_headers=False,
             ws="none",
             limit_concurrency=MAX_CONCURRENT_REQUESTS,
+            backlog=ACCEPTS_PER_TURN,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             server_header=False,
@@ -164,33 +171,53 @@ def _is_silent(connection: Any) -> bool:
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: `runtime.daemon` owns the signals."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            # How many connections wait in the kernel is another number than `ACCEPTS_PER_TURN`.
+            listener.listen(MAX_CONCURRENT_REQUESTS)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
 def _bind(address: str, ports: tuple[int, ...]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     problem: OSError | None = None
     for port in ports:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((address, port))
-            # Without listen, two processes could both bind with SO_REUSEADDR and find out only later.
-            listener.listen(MAX_CONCURRENT_REQUESTS)
+            return _listen(address, port)
         except OSError as error:
-            listener.close()
             if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
                 raise PlatformError(
                     f"--http-address {address}: is no address of this machine: {error.strerror}"
                 ) from error
             problem = error
-        else:
-            listener.setblocking(False)
-            return listener
     tried = " and ".join(str(port) for port in ports)
     raise PlatformError(
         f"--http-port: {address} port {tried} cannot be opened: {problem and problem.strerror}; "
         "name another, or 0 for any free one"
     )
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    """A listening socket; `EVERY_ADDRESS` is all of IPv4 where the kernel was started without IPv6."""
+    try:
+        listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as error:
+        if address != EVERY_ADDRESS or error.errno != errno.EAFNOSUPPORT:
+            raise
+        return _listen(_EVERY_IPV4_ADDRESS, port)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address == EVERY_ADDRESS:
+            # Whatever the host's net.ipv6.bindv6only says.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((address, port))
+        # Without listen, two processes could both bind with SO_REUSEADDR and find out only later.
+        listener.listen(MAX_CONCURRENT_REQUESTS)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener

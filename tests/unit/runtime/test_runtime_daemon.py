@@ -1,6 +1,7 @@
 """The life of a daemon: signals, tasks that fail, and a stop that ends."""
 
 import asyncio
+import errno
 import os
 import signal
 
@@ -83,3 +84,22 @@ def test_tasks_are_cancelled_at_the_end():
 
     assert run(main) == 0
     assert cancelled == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "has_traceback"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "the system is short of something", False),
+        (OSError(errno.EBADF, "Bad file descriptor"), "a callback failed", True),
+        (ZeroDivisionError(), "a callback failed", True),
+    ],
+    ids=["no descriptor", "another refusal", "fault of ours"],
+)
+def test_complaint_of_asyncio_is_an_event_of_ours(caplog, error, line, has_traceback):
+    async def main(_daemon):
+        asyncio.get_running_loop().call_exception_handler({"message": "a callback failed", "exception": error})
+        return 0
+
+    assert run(main) == 0
+    (record,) = caplog.records
+    assert (record.name, record.getMessage(), bool(record.exc_info)) == ("confcom.runtime.daemon", line, has_traceback)
