@@ -51,7 +51,7 @@ class Node:
             names.STATE_DIR: folder / "state",
             names.SOCKET_DIR: folder / "a",
             "/host/dev": "/dev",
-            "0.0.0.0": "127.0.0.1",
+            "--http-address=::": "--http-address=127.0.0.1",
             str(names.DEVICE_PLUGIN_PORT): free_port(),
             ",".join(map(str, names.QUOTE_HELPER_PORTS)): (port := free_port()),
             str(names.QUOTE_HELPER_PORTS[0]): port,

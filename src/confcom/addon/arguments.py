@@ -10,6 +10,8 @@ from confcom.addon.spec import Spec
 HOST_DEV: Final = "/host/dev"
 DEVICE_PLUGINS_DIR: Final = f"{names.KUBELET_DIR}/device-plugins"
 POD_RESOURCES_DIR: Final = f"{names.KUBELET_DIR}/pod-resources"
+# Every address, of IPv4 and of IPv6, by which the API server's pod proxy may come; the NetworkPolicy says who may.
+HTTP_ADDRESS: Final = "::"
 # One token for the helper that serves, one for the helper that replaces it during an update.
 HELPER_TOKENS: Final = 2
 
@@ -27,7 +29,7 @@ def device_plugin_arguments(spec: Spec) -> list[str]:
         "slots": helper.slots if helper.enabled else 0,
         "slots-dir": names.SLOTS_DIR,
         "helper-tokens": HELPER_TOKENS if helper.enabled else 0,
-        "http-address": "0.0.0.0",  # noqa: S104 - the NetworkPolicy says who may come
+        "http-address": HTTP_ADDRESS,
         "http-port": names.DEVICE_PLUGIN_PORT,
         "log-format": "json",
     }
@@ -50,7 +52,7 @@ def quote_helper_arguments(spec: Spec) -> list[str]:
         "workers": spec.quote_helper.workers,
         "slots": spec.quote_helper.slots,
         "slots-dir": names.SLOTS_DIR,
-        "http-address": "0.0.0.0",  # noqa: S104 - the NetworkPolicy says who may come
+        "http-address": HTTP_ADDRESS,
         "http-port": names.QUOTE_HELPER_PORTS[0],
         "log-format": "json",
     }

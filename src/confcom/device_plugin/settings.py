@@ -56,7 +56,9 @@ class DevicePluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     sys_root: Annotated[Path, Meta(description="where the host's /sys is seen")] = Path("/sys")
     proc_root: Annotated[Path, Meta(description="where the host's /proc is seen")] = Path("/proc")
     # An empty one would be every address of the machine.
-    http_address: Annotated[str, Meta(min_length=1, description="address of the HTTP port")] = "127.0.0.1"
+    http_address: Annotated[str, Meta(min_length=1, description="address of the HTTP port; :: for every one")] = (
+        "127.0.0.1"
+    )
     http_port: Annotated[int, Meta(ge=0, le=65535, description="HTTP port; 0 for any free one")] = DEFAULT_HTTP_PORT
     log_format: Annotated[Literal["text", "json"], Meta(description="text or json")] = "text"
     generation: Annotated[int, Meta(ge=0, description="the pod template's generation, shown in /status")] = 0

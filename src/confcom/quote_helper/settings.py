@@ -63,7 +63,9 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
         Path | None, Meta(description="private folder shared by the helpers of a node: who serves is recorded there")
     ] = None
     # An empty one would be every address of the machine.
-    http_address: Annotated[str, Meta(min_length=1, description="address of the HTTP port")] = "127.0.0.1"
+    http_address: Annotated[str, Meta(min_length=1, description="address of the HTTP port; :: for every one")] = (
+        "127.0.0.1"
+    )
     http_port: Annotated[
         int, Meta(ge=0, le=65535, description="HTTP port, and the next one where it is taken; 0 for any free one")
     ] = 9411

@@ -19,6 +19,7 @@ from confcom.platform.slots import DEFAULT_SLOTS_DIR
 from confcom.quote_helper.listeners import REQUEST_SECONDS
 from confcom.quote_helper.main import DRAIN_SECONDS, HAND_OVER_SECONDS
 from confcom.quote_helper.settings import QuoteHelperSettings
+from confcom.runtime.http import EVERY_ADDRESS
 from confcom.settings import load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,7 +91,7 @@ def test_plugin_and_helper_agree_on_slots_and_ports():
         assert plugin.slots == helper.slots
         assert plugin.slots_dir == helper.slots_dir == DEFAULT_SLOTS_DIR
         assert (plugin.http_port, helper.http_port) == (names.DEVICE_PLUGIN_PORT, names.QUOTE_HELPER_PORTS[0])
-        assert plugin.http_address == helper.http_address == "0.0.0.0"
+        assert plugin.http_address == helper.http_address == EVERY_ADDRESS
 
 
 def test_values_of_the_resource_reach_the_daemons():
