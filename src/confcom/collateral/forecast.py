@@ -7,36 +7,16 @@ a date; what is sure is only that the present standard documents end with their 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from confcom.codes import TCBStatus
 from confcom.collateral.source import UpdateChannel
-from confcom.quote.qe_identity import QEIdentity
 from confcom.quote.result import Verification
-from confcom.quote.tcb import TCBInfo, badness, combine
+from confcom.quote.tcb import badness
 from confcom.quote.times import Window, format_time
 
 _UNSUPPORTED = "no TCB level"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class QuotedTCB:
-    """What a quote says of its platform: the PCK certificate's 16 component SVNs and PCESVN, and the QE's ISVSVN."""
-
-    components: tuple[int, ...]
-    pce_svn: int
-    qe_isv_svn: int
-
-    @classmethod
-    def of(cls, verification: Verification) -> Self | None:
-        """The values that a verification read; None where the quote could not be read so far.
-
-        The header's QE SVN is the ISVSVN of the QE that made the quote.
-        """
-        if verification.pck is None or verification.header is None:
-            return None
-        pck = verification.pck
-        return cls(components=pck.components, pce_svn=pck.pce_svn, qe_isv_svn=verification.header.qe_svn)
+# The steps of a verification that find the levels of platform and QE.
+_LEVEL_STEPS = frozenset({13, 14})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +25,9 @@ class ChannelStatus:
 
     Attributes:
         update: the channel.
-        status: platform and QE together; None where one of them reaches no level.
-        platform: the platform's own status.
-        qe: the QE's own status.
+        status: platform and QE together; None where the platform reaches no level.
+        platform: the platform's own status; None where it reaches no level.
+        qe: the QE's own status; None where it reaches no level, and so counts as Revoked.
         advisories: of both levels.
         evaluation_number: of the TCB info.
         qe_evaluation_number: of the QE identity; the two may differ.
@@ -86,31 +66,23 @@ class Forecast:
     sentence: str
 
 
-def channel_status(
-    quoted: QuotedTCB, tcb_info: TCBInfo, qe_identity: QEIdentity, update: UpdateChannel
-) -> ChannelStatus:
-    """The status that a quote's values reach in one channel; both documents were verified by the caller."""
-    platform = tcb_info.level_of(quoted.components, quoted.pce_svn)
-    qe = qe_identity.level_of(quoted.qe_isv_svn)
-    advisories = (*(platform.advisories if platform else ()), *(qe.advisories if qe else ()))
+def status_of(verification: Verification, update: UpdateChannel) -> ChannelStatus | None:
+    """The status that a verification reached with one channel's documents; None where its signatures led to none."""
+    tcb_info, qe_identity = verification.tcb_info, verification.qe_identity
+    judged = all(step.judged for step in verification.steps if step.number in _LEVEL_STEPS)
+    if tcb_info is None or qe_identity is None or not judged:
+        return None
+    platform, qe = verification.platform_level, verification.qe_level
     return ChannelStatus(
         update=update,
-        status=combine(platform.status, qe.status) if platform and qe else None,
+        status=verification.tcb_status,
         platform=platform.status if platform else None,
         qe=qe.status if qe else None,
-        advisories=tuple(dict.fromkeys(advisories)),
+        advisories=verification.advisories,
         evaluation_number=tcb_info.evaluation_number,
         qe_evaluation_number=qe_identity.evaluation_number,
         until=min(tcb_info.window.end, qe_identity.window.end),
     )
-
-
-def status_of(verification: Verification, update: UpdateChannel) -> ChannelStatus | None:
-    """The status by the documents that a verification used; None where the quote or one of them is not authentic."""
-    quoted = QuotedTCB.of(verification)
-    if quoted is None or verification.tcb_info is None or verification.qe_identity is None:
-        return None
-    return channel_status(quoted, verification.tcb_info, verification.qe_identity, update)
 
 
 def forecast(

@@ -1,15 +1,16 @@
 """What becomes of a status: by both channels, whose fault a fall is, and until when today's status is sure."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from confcom.codes import TCBStatus
-from confcom.collateral.forecast import ChannelStatus, QuotedTCB, channel_status, forecast, status_of
-from confcom.quote import Collateral, TrustRoot, Window, examine
+from confcom.collateral.forecast import ChannelStatus, forecast, status_of
+from confcom.quote import Collateral, TrustRoot, Window, examine, intel_root
 from confcom.simulation.collateral import CollateralOptions
+from confcom.simulation.keys import raw_signature
+from confcom.simulation.names import TCB_SIGNER
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 END = datetime(2026, 12, 25, 12, tzinfo=UTC)
@@ -130,8 +131,17 @@ def test_a_certificate_that_ends_first():
 class TestFromVerifications:
     @pytest.fixture
     def examined(self, platform, quote, now):
-        def examine_with(**options):
+        def examine_with(*, tcb_info=None, qe_identity=None, signed=True, **options):
+            """With the options of a simulated platform, and functions that change a signed document."""
             made = platform.collateral(now, CollateralOptions(**options))
+            for name, change in (("tcb_info", tcb_info), ("qe_identity", qe_identity)):
+                if change:
+                    content = msgspec.json.decode(made[name])
+                    change(content)
+                    made[name] = msgspec.json.encode(content).decode()
+                    if signed:
+                        signature = raw_signature(platform._keys[TCB_SIGNER], made[name].encode())
+                        made[f"{name}_signature"] = signature.hex()
             collateral = Collateral.from_json(msgspec.json.encode(made))
             return examine(quote, collateral, TrustRoot.from_bytes(platform.root_pem), now)
 
@@ -150,16 +160,44 @@ class TestFromVerifications:
             verification = examined(tcb_status=wanted)
             assert status_of(verification, "standard").status == verification.tcb_status
 
-    def test_an_older_qe_is_judged_by_its_isv_svn(self, examined):
-        verification = examined()
-        quoted = replace(QuotedTCB.of(verification), qe_isv_svn=5)
-        found = channel_status(quoted, verification.tcb_info, verification.qe_identity, "standard")
-        assert (found.status, found.platform, found.qe) == (OLD, GOOD, OLD)
-        none = channel_status(
-            replace(quoted, qe_isv_svn=0), verification.tcb_info, verification.qe_identity, "standard"
-        )
-        assert (none.status, none.qe) == (None, None)
+    @pytest.mark.parametrize(
+        ("isv_svn", "status", "qe"),
+        [(11, OLD, OLD), (12, TCBStatus.REVOKED, None)],
+        ids=["an older QE", "a QE below every level"],
+    )
+    def test_the_qe_is_judged_as_the_verifier_does(self, examined, isv_svn, status, qe):
+        def raised(content):
+            newest, oldest = content["tcbLevels"]
+            newest["tcb"]["isvsvn"] = 20
+            oldest["tcb"]["isvsvn"] = isv_svn
 
-    @pytest.mark.parametrize("part", ["pck", "header", "tcb_info", "qe_identity"])
-    def test_nothing_is_said_where_a_part_is_not_authentic(self, examined, part):
-        assert status_of(replace(examined(), **{part: None}), "standard") is None
+        verification = examined(qe_identity=raised)
+        found = status_of(verification, "standard")
+        assert (found.status, found.platform, found.qe) == (status, GOOD, qe)
+        assert found.status == verification.tcb_status
+
+    def test_a_revoked_platform_is_revoked_whatever_its_level(self, examined):
+        found = status_of(examined(revoke_pck=True), "standard")
+        assert (found.status, found.platform) == (TCBStatus.REVOKED, GOOD)
+
+    def test_a_platform_below_every_level(self, examined):
+        found = status_of(examined(missing_level=True), "standard")
+        assert (found.status, found.platform, found.qe) == (None, None, GOOD)
+        assert str(found) == "no TCB level by standard (evaluation 21)"
+
+    @pytest.mark.parametrize("part", ["tcb_info", "qe_identity"])
+    def test_nothing_is_said_where_a_document_is_not_authentic(self, examined, part):
+        assert (
+            status_of(examined(**{part: lambda content: content.update(note="changed")}, signed=False), "standard")
+            is None
+        )
+
+    def test_nothing_is_said_of_a_quote_under_another_root(self, platform, quote, now):
+        collateral = Collateral.from_json(msgspec.json.encode(platform.collateral(now)))
+        assert status_of(examine(quote, collateral, intel_root(), now), "standard") is None
+
+    @pytest.mark.parametrize("size", [0, 100, 1100])
+    def test_nothing_is_said_of_a_quote_that_is_cut(self, platform, quote, now, size):
+        collateral = Collateral.from_json(msgspec.json.encode(platform.collateral(now)))
+        root = TrustRoot.from_bytes(platform.root_pem)
+        assert status_of(examine(quote[:size], collateral, root, now), "standard") is None
