@@ -49,7 +49,7 @@ def command_lines(document: Path) -> list[list[str]]:
     """The words behind each `confcom`, up to the end of the command or of the sentence."""
     found = []
     for text in texts(document):
-        match = re.match(r"[\s$#]*(?:\d\. +`?)?(?:\w+=\S+ )?confcom ([a-z].*)", text)
+        match = re.match(r"[\s$#]*(?:\d\. +`?)?(?:\w+=\S+ |kubectl .* -- )?confcom ([a-z].*)", text)
         if match and not f"confcom {match[1]}".startswith(NOT_OURS):
             words = re.split(r"\s(?:[|>&;]|\|\||&&|#)|[\[`;(]| +\.\.\.|\s{3,}", match[1])[0]
             found.append(shlex.split(words.replace("'", "").replace('"', "")))
