@@ -161,9 +161,10 @@ class Examination:
             self._warn_of_extensions(crl)
             signers = [self.endorsements.tcb_info.signer, self.endorsements.qe_identity.signer]
             below = [self.chain.intermediate if self.chain else None, *signers]
-            listed = {part.common_name: part for part in below if part and crl.revokes(part)}
-            problems += [f"it revokes '{name}'" for name in listed]
-            if self.chain and self.chain.intermediate.common_name in listed and self.leaf_is_trusted:
+            # Both signed documents have one signer.
+            listed = [part for part in dict.fromkeys(below) if part and crl.revokes(part)]
+            problems += [f"it revokes '{part.common_name}'" for part in listed]
+            if self.chain and self.chain.intermediate in listed and self.leaf_is_trusted:
                 self.revoked = "the PCK certificate's CA is revoked"
         _hold(problems)
         return "signed by the root, in its time; it revokes none of the certificates used"

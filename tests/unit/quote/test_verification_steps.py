@@ -455,6 +455,18 @@ def test_a_wrong_crl_fails_its_step(machine, case):
     assert detail(found, number) == CRL_SENTENCES[case]
 
 
+def test_a_revoked_signer_of_the_cas_name_does_not_make_the_ca_revoked(machine):
+    signer = machine.reissue(TCB_SIGNER, issuer=ROOT, common_name="Simulated SGX PCK Processor CA")
+    chain = (signer + machine.certificates[ROOT]).decode()
+    found = machine.examine(
+        collateral=machine.collateral(
+            tcb_info_issuer_chain=chain, qe_identity_issuer_chain=chain, root_ca_crl=machine.crl(ROOT, [TCB_SIGNER])
+        )
+    )
+    assert detail(found, 5) == "it revokes 'Simulated SGX PCK Processor CA'"
+    assert found.tcb_status is TCBStatus.UP_TO_DATE
+
+
 @pytest.mark.parametrize("revoked", ["PCK CRL that revokes the leaf", "root CRL that revokes the intermediate"])
 def test_revoked_wins_over_the_level(machine, revoked):
     found = machine.examine(collateral=machine.collateral(**CRL_CASES[revoked][1](machine)))
