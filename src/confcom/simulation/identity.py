@@ -121,15 +121,17 @@ def parse_ca(text: str) -> CAKind:
 
 def _member(name: str, value: Any) -> Any:
     if name == "pce_svn":
-        if not isinstance(value, int) or not 0 <= value < 1 << 16:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 16:
             raise ValueError(f"member '{name}' is not a number of 16 bits")
         return value
     if not isinstance(value, str):
         raise ValueError(f"member '{name}' is not a string")  # noqa: TRY004 - callers know one error
-    if name == "ca":
-        return parse_ca(value)
-    if name == "tcb_status":
-        return TCBStatus(value)
-    if len(data := bytes.fromhex(value)) != _SIZES[name]:
+    try:
+        if name == "ca":
+            return parse_ca(value)
+        data = TCBStatus(value) if name == "tcb_status" else bytes.fromhex(value)
+    except ValueError as error:
+        raise ValueError(f"member '{name}': {error}") from error
+    if isinstance(data, bytes) and len(data) != _SIZES[name]:
         raise ValueError(f"member '{name}' has {len(data)} bytes, not {_SIZES[name]}")
     return data
