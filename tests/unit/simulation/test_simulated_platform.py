@@ -246,21 +246,13 @@ IDENTITIES = {
         lambda values: {**values, "ppid": "xy"},
         "member 'ppid': non-hexadecimal number found in fromhex() arg at position 0",
     ),
-    "unknown status": (
-        lambda values: {**values, "tcb_status": "Fine"},
-        "member 'tcb_status': 'Fine' is not a valid TCBStatus",
-    ),
-    "unknown CA": (
-        lambda values: {**values, "ca": "other"},
-        "member 'ca': 'other' is not a kind of PCK CA: use processor or platform",
-    ),
     "pce_svn truth": (lambda values: {**values, "pce_svn": True}, "member 'pce_svn' is not a number of 16 bits"),
     "short ppid": (lambda values: {**values, "ppid": "00"}, "member 'ppid' has 1 bytes, not 16"),
     "long fmspc": (lambda values: {**values, "fmspc": "00" * 7}, "member 'fmspc' has 7 bytes, not 6"),
     "pce_svn text": (lambda values: {**values, "pce_svn": "13"}, "member 'pce_svn' is not a number of 16 bits"),
     "pce_svn large": (lambda values: {**values, "pce_svn": 65536}, "member 'pce_svn' is not a number of 16 bits"),
-    "ca": (lambda values: {**values, "ca": "x"}, "'x' is not a kind of PCK CA: use processor or platform"),
-    "status": (lambda values: {**values, "tcb_status": "x"}, "'x' is not a valid TCBStatus"),
+    "ca": (lambda values: {**values, "ca": "x"}, "member 'ca': 'x' is not a kind of PCK CA: use processor or platform"),
+    "status": (lambda values: {**values, "tcb_status": "x"}, "member 'tcb_status': 'x' is not a valid TCBStatus"),
 }
 
 
