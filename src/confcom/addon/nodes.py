@@ -4,6 +4,7 @@ Pure functions over Node and Pod objects and over what the pods' `/status` answe
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,10 @@ from confcom.platform.compatibility import Finding, Verdict
 
 _ENDED: Final = ("Succeeded", "Failed")
 _OPT_IN: Final = "SGX_AESM_ADDR"
+_QUANTITY: Final = re.compile(r"(\d{1,19})(?:[eE](\d{1,2})|([kMGTPE]|[KMGTPE]i))?")
+_SUFFIXES: Final = {"": 1, "k": 10**3, **{s: 1000**n for n, s in enumerate("MGTPE", 2)}} | {
+    f"{s}i": 1024**n for n, s in enumerate("KMGTPE", 1)
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,11 +239,12 @@ def _epc(container: Mapping[str, Any]) -> int:
 
 
 def _number(text: Any) -> int:
-    """A whole quantity; the API server stores round numbers with a suffix (`8k`, `1Mi`)."""
-    value = str(text or "0")
-    suffixes = {"k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
-    digits = value.rstrip("kKMGi")
-    return int(digits) * suffixes.get(value[len(digits) :], 1) if digits.isdigit() else 0
+    """A whole quantity; the API server keeps the form it was written in, or takes the largest suffix (`8k`, `1e3`)."""
+    match = _QUANTITY.fullmatch(str(text or "0"))
+    if match is None:
+        return 0
+    digits, exponent, suffix = match.groups()
+    return int(digits + "0" * int(exponent)) if exponent else int(digits) * _SUFFIXES[suffix or ""]
 
 
 def read_status(body: bytes) -> Heard:

@@ -35,6 +35,10 @@ EPC_CASES = {
         23,
     ),
     "a round number, as the server stores it": (tenant(container("8k")), 8000),
+    "a power of ten, as it was written": (tenant(container("1e3")), 1000),
+    "a power of two": (tenant(container("1Ki")), 1024),
+    "more than any node has": (tenant(container("2Ti")), 2 << 40),
+    "a fraction, which no device is": (tenant(container("0.5")), 0),
     "requests alone": (tenant({"resources": {"requests": {EPC: "7"}}}), 7),
     "something that is no number": (tenant(container("many")), 0),
 }
