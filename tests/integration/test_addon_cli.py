@@ -284,6 +284,23 @@ def test_fields_that_others_added_are_shown(cluster):
     assert "sgx-quote-helper: kubectl-edit has set fields of its own; replace it to be rid of them" in out
 
 
+def noted(item, key, value):
+    """As `kubectl rollout restart` does, and as others may."""
+    item["spec"]["template"]["metadata"].setdefault("annotations", {})[key] = value
+
+
+@pytest.mark.parametrize(("key", "code"), [("kubectl.kubernetes.io/restartedAt", 0), ("example.com/x", 1)])
+def test_a_restart_is_no_drift(cluster, key, code):
+    cluster.run(*ENABLE)
+    cluster.api.edit(*HELPER, lambda item: noted(item, key, "2026-11-25T10:00:00Z"), manager="kubectl-rollout")
+    found, out, _ = cluster.run("addon", "show")
+    assert found == code
+    assert ("kubectl-rollout has set fields of its own" in out) is (code == 1)
+    before = cluster.api.get(*HELPER)
+    assert cluster.run(*ENABLE)[0] == 0
+    assert cluster.api.get(*HELPER) == before
+
+
 def test_show_counts_the_pods_that_a_manual_update_leaves(cluster, tmp_path):
     file = tmp_path / "cc.yaml"
     head = {"apiVersion": RESOURCE[0], "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}

@@ -22,6 +22,7 @@ KIND_BY_NAME: Final = {kind.kind: kind for kind in (*RENDERED_KINDS, kinds.DEFIN
 # AKS's own add-on: sgx-plugin and sgx-webhook since 2021, sgx-device-plugin before; the helper's name never changed.
 FOREIGN_DAEMON_SETS: Final = (names.DEVICE_PLUGIN, names.QUOTE_HELPER, "sgx-plugin")
 FOREIGN_DEPLOYMENTS: Final = ("sgx-webhook",)
+_RESTART_FIELDS: Final = ("f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,15 +100,24 @@ def helm_release(item: Object) -> str | None:
 
 
 def other_managers(item: Object) -> list[str]:
-    """Who else set fields of the spec, by managedFields; status is everybody's own."""
+    """Who else set fields of the spec, by managedFields; status is everybody's own, and a restart anybody's right."""
     found = {
         str(entry.get("manager"))
         for entry in item["metadata"].get("managedFields") or ()
-        if entry.get("manager") != names.FIELD_MANAGER
-        and not entry.get("subresource")
-        and "f:spec" in (entry.get("fieldsV1") or {})
+        if entry.get("manager") != names.FIELD_MANAGER and not entry.get("subresource")
+        for fields in [(entry.get("fieldsV1") or {}).get("f:spec")]
+        if fields is not None and not _is_restart(fields)
     }
     return sorted(found)
+
+
+def _is_restart(fields: Any) -> bool:
+    """Whether the fields are no more than the time that `kubectl rollout restart` notes in a pod template."""
+    for step in _RESTART_FIELDS:
+        if not isinstance(fields, dict) or set(fields) - {"."} != {step}:
+            return False
+        fields = fields[step]
+    return True
 
 
 def is_applied_by_us(item: Object) -> bool:
