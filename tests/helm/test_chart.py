@@ -22,6 +22,7 @@ EXAMPLES = generate_manifests.EXAMPLES
 MORE = {
     "azure, by name": {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"proxy": "http://p:3128"}},
     "intel, by name": {"images": {"default": "i"}, "quoteProvider": "intel"},
+    "a PCCS by plain HTTP": {"images": {"default": "i"}, "pccs": {"url": "http://pccs.example/"}},
     "a PCCS with a token": {"images": {"default": "i"}, "pccs": {"configSecret": "s", "caConfigMap": "c"}},
     "a PCCS over plain HTTP": {"images": {"default": "i"}, "pccs": {"url": "http://pccs:8081/"}},
     "another size of simulation": {"images": {"default": "i"}, "simulation": {"epc": "28 MiB"}},

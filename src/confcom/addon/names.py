@@ -21,6 +21,8 @@ ADDON_SELECTOR: Final = f"{ADDON_LABEL}={RESOURCE_NAME}"
 COMPONENT_LABEL: Final = "confcom.io/component"
 # Which version of this program made the resource definition.
 VERSION_ANNOTATION: Final = "confcom.io/version"
+# On the helper's pods: which PCCS their configuration names.
+PCCS_ANNOTATION: Final = "confcom.io/pccs-url"
 # Who applies what the command line applies (server-side apply's field manager).
 FIELD_MANAGER: Final = "confcom"
 HELM_RELEASE_NAME: Final = "meta.helm.sh/release-name"

@@ -33,8 +33,13 @@ _RETRY_DELAY_SECONDS: Final = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProviderParts:
-    """What the choice of a provider adds to the helper's pod."""
+    """What the choice of a provider adds to the helper's pod.
 
+    `annotations` differ where a configuration in our own ConfigMap does: Intel's client reads it when it starts, and
+    only another pod template makes pods anew.
+    """
+
+    annotations: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     environment: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
@@ -44,6 +49,11 @@ class ProviderParts:
 def has_pccs(spec: Spec) -> bool:
     """Whether a PCCS of one's own is named."""
     return bool(spec.pccs.url or spec.pccs.config_secret)
+
+
+def has_config_map(spec: Spec) -> bool:
+    """Whether the client's configuration is ours to write: a Secret is used as it is."""
+    return spec.simulation is None and bool(spec.pccs.url) and not spec.pccs.config_secret
 
 
 def provider_of(spec: Spec) -> Literal["azure", "intel"]:
@@ -105,14 +115,18 @@ def provider_parts(spec: Spec) -> ProviderParts:
     if has_pccs(spec):
         environment.append({"name": "QCNL_CONF_PATH", "value": f"{QCNL_FOLDER}/{QCNL_FILE}"})
         mounts.append({"name": "qcnl", "mountPath": QCNL_FOLDER, "readOnly": True})
-        secret = spec.pccs.config_secret
-        source = {"secret": {"secretName": secret}} if secret else {"configMap": {"name": CONFIG_MAP}}
+        ours, secret = {"configMap": {"name": CONFIG_MAP}}, {"secret": {"secretName": spec.pccs.config_secret}}
+        source = ours if has_config_map(spec) else secret
         volumes.append({"name": "qcnl", **source})
     if spec.pccs.ca_config_map:
         mounts.append({"name": "pccs-ca", "mountPath": ROOTS_FILE, "subPath": "ca.crt", "readOnly": True})
         volumes.append({"name": "pccs-ca", "configMap": {"name": spec.pccs.ca_config_map}})
     return ProviderParts(
-        arguments=arguments, environment=tuple(environment), mounts=tuple(mounts), volumes=tuple(volumes)
+        annotations=((names.PCCS_ANNOTATION, spec.pccs.url),) if has_config_map(spec) else (),
+        arguments=arguments,
+        environment=tuple(environment),
+        mounts=tuple(mounts),
+        volumes=tuple(volumes),
     )
 
 

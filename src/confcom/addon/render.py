@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from confcom.addon import names, workloads
-from confcom.addon.provider import CONFIG_MAP, QCNL_FILE, qcnl_text
+from confcom.addon.provider import CONFIG_MAP, QCNL_FILE, has_config_map, qcnl_text
 from confcom.addon.spec import Spec
 from confcom.errors import InputError
 
@@ -60,7 +60,7 @@ def _helper_company(spec: Spec) -> list[Manifest]:
     objects = [_service_account(spec, names.QUOTE_HELPER), _helper_policy(spec)]
     if spec.simulation is not None:
         objects.append(_simulation_service(spec))
-    elif spec.pccs.url and not spec.pccs.config_secret:
+    elif has_config_map(spec):
         objects.append(_object(spec, "v1", "ConfigMap", CONFIG_MAP, data={QCNL_FILE: qcnl_text(spec.pccs)}))
     return objects
 

@@ -108,7 +108,7 @@ def quote_helper(spec: Spec) -> dict[str, Any]:
         # No port is declared anywhere: a declared one becomes a hostPort here, and the pod that replaces this one
         # would wait for it for ever.
         pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
-    return _daemon_set(spec, names.QUOTE_HELPER, pod, _helper_strategy(spec))
+    return _daemon_set(spec, names.QUOTE_HELPER, pod, _helper_strategy(spec), dict(provider.annotations))
 
 
 def helper_resources(workers: int) -> dict[str, dict[str, str]]:
@@ -127,8 +127,11 @@ def _helper_strategy(spec: Spec) -> dict[str, Any]:
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": spec.update.batch, "maxUnavailable": 0}}
 
 
-def _daemon_set(spec: Spec, name: str, pod: dict[str, Any], strategy: dict[str, Any]) -> dict[str, Any]:
+def _daemon_set(
+    spec: Spec, name: str, pod: dict[str, Any], strategy: dict[str, Any], annotations: dict[str, str] | None = None
+) -> dict[str, Any]:
     selector = {names.ADDON_LABEL: names.RESOURCE_NAME, names.COMPONENT_LABEL: name}
+    notes = {"annotations": annotations} if annotations else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -137,7 +140,7 @@ def _daemon_set(spec: Spec, name: str, pod: dict[str, Any], strategy: dict[str, 
             "selector": {"matchLabels": selector},
             "minReadySeconds": MIN_READY_SECONDS,
             "updateStrategy": strategy,
-            "template": {"metadata": {"labels": labels(name)}, "spec": pod},
+            "template": {"metadata": {"labels": labels(name), **notes}, "spec": pod},
         },
     }
 

@@ -149,6 +149,25 @@ def test_only_the_kubelets_pod_resources_follow_its_root_directory():
     assert volumes["pod-resources"]["path"] == "/var/lib/k0s/kubelet/pod-resources"
 
 
+@pytest.mark.parametrize(
+    ("pccs", "told"),
+    [
+        ({"url": "http://a.example/"}, "http://a.example/"),
+        ({"url": "https://a.example/"}, "https://a.example/"),
+        ({"configSecret": "s"}, None),
+        ({"configSecret": "s", "url": "http://a.example/"}, None),
+        ({}, None),
+    ],
+)
+def test_another_pccs_makes_the_helpers_anew(pccs, told):
+    """A changed ConfigMap alone does not, and Intel's client has read the former one."""
+    objects = render(Spec.from_dict({"images": {"default": "i"}, "quoteProvider": "intel", "pccs": pccs}))
+    helper = next(i for i in objects if i["kind"] == "DaemonSet" and i["metadata"]["name"] == names.QUOTE_HELPER)
+    notes = helper["spec"]["template"]["metadata"].get("annotations", {})
+    assert notes.get("confcom.io/pccs-url") == told
+    assert any(item["kind"] == "ConfigMap" for item in objects) is (told is not None)
+
+
 # --- rights -----------------------------------------------------------------------------------------------------------
 
 
