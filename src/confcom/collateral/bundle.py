@@ -7,7 +7,6 @@ its parts. The digests tell damage from health, not forgery: that is what the si
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -15,7 +14,7 @@ import msgspec
 
 from confcom.collateral.source import Obtained, Wanted, origin_of
 from confcom.errors import CollateralFormatError
-from confcom.quote.collateral import Collateral
+from confcom.quote.collateral import BINARY_PARTS, PARTS, Collateral
 from confcom.quote.origin import PCKCAKind
 from confcom.quote.printing import printable
 from confcom.quote.times import format_time, parse_time
@@ -28,10 +27,6 @@ MAX_SETS = 1024
 # A stranger's words are quoted up to here; an origin may be a path.
 _MAX_QUOTED = 200
 _MAX_ORIGIN = 4096
-
-_PARTS = tuple(part.name for part in fields(Collateral) if part.name != "pck_certificate_chain")
-# Parts that are not text.
-_BINARY = frozenset({"root_ca_crl", "pck_crl", "tcb_info_signature", "qe_identity_signature"})
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _FMSPC = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$")]
@@ -106,10 +101,12 @@ def read_bundle(data: bytes) -> tuple[Obtained, ...]:
 
 def _entry(found: Obtained, parts: dict[str, _Part]) -> _Set:
     named = {}
-    for name in _PARTS:
+    for name in PARTS:
         content = getattr(found.collateral, name)
         named[name] = hashlib.sha256(content).hexdigest()
-        parts[named[name]] = _Part("hex", content.hex()) if name in _BINARY else _Part("text", _text(name, content))
+        parts[named[name]] = (
+            _Part("hex", content.hex()) if name in BINARY_PARTS else _Part("text", _text(name, content))
+        )
     wanted = found.wanted
     return _Set(
         fmspc=wanted.fmspc.hex(),
@@ -157,9 +154,9 @@ def _content(digest: str, part: _Part) -> bytes:
 
 
 def _set(entry: _Set, contents: Mapping[str, bytes], path: str) -> Obtained:
-    if wrong := entry.parts.keys() ^ set(_PARTS):
+    if wrong := entry.parts.keys() ^ set(PARTS):
         name = min(wrong)
-        problem = "is missing" if name in _PARTS else "is unknown"
+        problem = "is missing" if name in PARTS else "is unknown"
         raise CollateralFormatError(f"{path}.parts.{printable(name, _MAX_QUOTED)}", problem)
     for name, digest in entry.parts.items():
         if digest not in contents:

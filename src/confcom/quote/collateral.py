@@ -17,7 +17,8 @@ from confcom.quote.certificates import CertificateError, crl_der
 MAX_COLLATERAL_BYTES = 4 * 1024 * 1024
 
 _CRLS = frozenset({"root_ca_crl", "pck_crl"})
-_SIGNATURES = frozenset({"tcb_info_signature", "qe_identity_signature"})
+# What is no text; in JSON it stands as hex.
+BINARY_PARTS = _CRLS | {"tcb_info_signature", "qe_identity_signature"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,8 @@ class Collateral:
         qe_identity_issuer_chain: PEM, the TCB signer and the root.
         qe_identity: the inner JSON object exactly as it was signed.
         qe_identity_signature: r and s, 64 bytes, big endian.
-        pck_certificate_chain: PEM, leaf, intermediate, root; for quotes that do not carry it. Not used yet.
+        pck_certificate_chain: PEM, leaf, intermediate, root, for quotes that do not carry it. Kept for dcap-qvl, which
+            takes it in the place of the quote's own; nothing here looks at it.
     """
 
     pck_crl_issuer_chain: bytes
@@ -60,7 +62,7 @@ class Collateral:
         members = _json_object(data)
         known = [part.name for part in fields(cls)]
         values = {name: _decode(name, members[name]) for name in known if members.get(name) is not None}
-        for name in known[:-1]:
+        for name in PARTS:
             if name not in values:
                 raise CollateralFormatError(name, "is missing")
         return cls(**values)
@@ -75,18 +77,11 @@ class Collateral:
         return msgspec.json.encode({name: _encode(name, value) for name, value in parts.items() if value is not None})
 
 
+# The parts that every verification needs.
+PARTS = tuple(part.name for part in fields(Collateral) if part.name != "pck_certificate_chain")
+
 # What a verification without any collateral takes: the quote's own steps are still judged.
-NO_COLLATERAL = Collateral(
-    pck_crl_issuer_chain=b"",
-    root_ca_crl=b"",
-    pck_crl=b"",
-    tcb_info_issuer_chain=b"",
-    tcb_info=b"",
-    tcb_info_signature=b"",
-    qe_identity_issuer_chain=b"",
-    qe_identity=b"",
-    qe_identity_signature=b"",
-)
+NO_COLLATERAL = Collateral(**dict.fromkeys(PARTS, b""))
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
@@ -109,7 +104,7 @@ def _decode(name: str, value: object) -> bytes:
         content = value.encode()
     except UnicodeError as error:
         raise CollateralFormatError(name, "is not text") from error
-    return _decode_hex(name, content) if name in _CRLS | _SIGNATURES else content
+    return _decode_hex(name, content) if name in BINARY_PARTS else content
 
 
 def _decode_hex(name: str, text: bytes) -> bytes:
@@ -124,7 +119,7 @@ def _decode_hex(name: str, text: bytes) -> bytes:
 
 
 def _encode(name: str, value: bytes) -> str:
-    if name in _CRLS | _SIGNATURES:
+    if name in BINARY_PARTS:
         return value.hex()
     try:
         return value.decode()
