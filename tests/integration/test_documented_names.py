@@ -188,3 +188,39 @@ def test_sizes_are_what_the_device_plugin_offers():
             plan(epc_mib=epc, helper_epc_mib=4 * workers, wanted=Wanted()).offered_mib for workers in (1, 2, 4, 0)
         ]
         assert offered == planned
+
+
+SOURCES = re.sub(
+    r"\"\s*\n\s*f?\"", "", "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/confcom").rglob("*.py"))
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "rows"), [("enable", "| sentence | why |", 11), ("enable", "| sentence | what to do |", 6)]
+)
+def test_sentences_of_a_how_to_are_the_programs(page, heading, rows):
+    text = (ROOT / f"docs/how-to/{page}.md").read_text(encoding="utf-8").partition(heading)[2]
+    sentences = [row.split("|")[1].strip() for row in text.split("\n\n")[0].splitlines()[2:]]
+    assert len(sentences) >= rows
+    pieces = [piece.strip() for sentence in sentences for piece in re.split(r"\.\.\.| / ", sentence)]
+    # The pieces between the names that the program puts in.
+    said = [piece for piece in pieces if piece and piece != "anything else of a pod that runs"]
+    assert [piece for piece in said if piece not in SOURCES] == []
+
+
+def test_columns_of_status_are_explained():
+    from confcom.cli.status import _NUMBERS, _WORDS
+
+    rows = re.search(r"\| column of `status` .*?\n\n", (ROOT / "docs/how-to/enable.md").read_text(), re.DOTALL)[0]
+    explained = {name for row in rows.strip().splitlines()[2:] for name in row.split("|")[1].strip().split(", ")}
+    assert {*_NUMBERS, *_WORDS} - explained == set()
+
+
+def test_the_image_is_built_with_what_its_file_wants():
+    wanted = set(re.findall(r"need (\w+) ", (ROOT / "deploy/image/Dockerfile").read_text(encoding="utf-8")))
+    page = (ROOT / "docs/how-to/image.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"--build-arg (\w+)=", page)) == wanted
+    targets = set(
+        re.findall(r" AS (\w+)$", (ROOT / "deploy/image/Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert set(re.findall(r"--target (\w+)", page)) <= targets
