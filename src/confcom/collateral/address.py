@@ -8,7 +8,7 @@ from confcom.errors import InputError
 
 API_PATH = "/sgx/certification/v4"
 THIM_PATH = "/metadata/THIM/sgx/certification/v4"
-_VERSION = re.compile(r"/v([0-9]+)(?:/|$)")
+_VERSION = re.compile(r"/v([0-9]+)(?=/|$)")
 
 
 def host_of(url: str) -> str:
@@ -53,9 +53,11 @@ def service_base(url: str, flag: str, *, allow_http: bool, path: str = API_PATH)
     require_allowed(url, flag, allow_http=allow_http)
     parts = _split(url, flag)
     path = parts.path.rstrip("/") or path
-    if (version := _VERSION.search(path)) and version[1] != "4":
+    # A gateway in front may have a version of its own; the API's stands last.
+    versions = _VERSION.findall(path)
+    if versions and versions[-1] != "4":
         raise InputError(
-            f"{flag} {host_of(url)}: the path names API v{version[1]}; Intel switched v2 and v3 off on 2026-04-30: "
+            f"{flag} {host_of(url)}: the path names API v{versions[-1]}; Intel switched v2 and v3 off on 2026-04-30: "
             f"write {API_PATH}"
         )
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))

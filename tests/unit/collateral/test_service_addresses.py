@@ -19,6 +19,7 @@ BASE = "/sgx/certification/v4"
         ("https://pccs.example:8081/", f"https://pccs.example:8081{BASE}"),
         (f"https://pccs.example{BASE}/", f"https://pccs.example{BASE}"),
         ("https://pccs.example/behind/a/gateway/v4", "https://pccs.example/behind/a/gateway/v4"),
+        (f"https://pccs.example/gateway/v2{BASE}", f"https://pccs.example/gateway/v2{BASE}"),
         ("https://user:secret@pccs.example", f"https://pccs.example{BASE}"),
         ("http://127.0.0.1:8081", f"http://127.0.0.1:8081{BASE}"),
         ("http://[::1]:8081", f"http://[::1]:8081{BASE}"),
@@ -44,6 +45,13 @@ def test_a_pccs_is_named_without_what_can_be_left_out(given, name):
             "https://pccs.example/sgx/certification/v2",
             (
                 "--pccs pccs.example: the path names API v2; Intel switched v2 and v3 off on 2026-04-30: write "
+                "/sgx/certification/v4"
+            ),
+        ),
+        (
+            "https://gateway.example/v4/sgx/certification/v3",
+            (
+                "--pccs gateway.example: the path names API v3; Intel switched v2 and v3 off on 2026-04-30: write "
                 "/sgx/certification/v4"
             ),
         ),
