@@ -23,6 +23,8 @@ MAX_POLICY_BYTES = 256 * 1024
 # What may be hashed with the data besides it; Intel Trust Authority's nonces have under 200 bytes.
 MAX_NONCE_BYTES = 1024
 
+# Of a key or value that is refused, so much is quoted.
+_MAX_SHOWN = 64
 _UINT16_MAX = 0xFFFF
 _UINT32_MAX = 0xFFFF_FFFF
 # Of these a later one takes the place of all earlier ones.
@@ -53,7 +55,8 @@ def check_values(values: Mapping[str, Any], spell: Callable[[str], str]) -> dict
     checked = {}
     for key, value in values.items():
         if key not in KEYS:
-            raise InputError(f"{spell(key)}: there is no such key; known are version, {', '.join(sorted(KEYS))}")
+            named = spell(printable(key, _MAX_SHOWN))
+            raise InputError(f"{named}: there is no such key; known are version, {', '.join(sorted(KEYS))}")
         try:
             checked[key] = KEYS[key](value)
         except ValueError as error:
@@ -110,7 +113,11 @@ def _other_version(found: Any) -> str:
     if found is None:
         return "is missing"
     # TOML's hexadecimal numbers may be too long for Python to print.
-    return "is another" if isinstance(found, int) and abs(found) > _UINT32_MAX else f"is {printable(repr(found), 64)}"
+    return (
+        "is another"
+        if isinstance(found, int) and abs(found) > _UINT32_MAX
+        else f"is {printable(repr(found), _MAX_SHOWN)}"
+    )
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def test_an_empty_policy_is_the_default_one():
 KNOWN = f"known are version, {', '.join(sorted(KEYS))}"
 BAD = {
     "unknown key": ("version = 1\nmr_enclav = 'aa'", f"mr_enclav: there is no such key; {KNOWN}"),
+    "a terminal's words": ('version = 1\n"\\u001b[2J" = 1', f"?[2J: there is no such key; {KNOWN}"),
     "no version": ("isv_prod_id = 1", "version: is missing; this program reads version = 1"),
     "later version": ("version = 2", "version: is 2; this program reads version = 1"),
     "version as text": ("version = '1'", "version: is '1'; this program reads version = 1"),
