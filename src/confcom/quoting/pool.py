@@ -36,6 +36,8 @@ LEAVE_SECONDS = 0.5
 # What the helper asks for itself (a check loads X.509 and verifies a quote) is answered within this time, or failed.
 ASK_SECONDS = 30.0
 
+_DIED = b"each worker that had it died"
+
 
 class Source(Protocol):
     """Where jobs come from: the fair queue."""
@@ -155,8 +157,7 @@ class Pool:
                         logger, logging.ERROR, "worker hangs and is ended", cause="worker-hangs",
                         worker=worker.index, silent_seconds=round(now - worker.last_heard, 1), jobs=len(worker.jobs),
                     )  # fmt: skip
-                    self._lost(worker)
-                    worker.kill()
+                    self._end(worker)
 
     # --- work ---------------------------------------------------------------------------------------------------------
 
@@ -169,11 +170,6 @@ class Pool:
     def workers(self) -> list[WorkerProcess]:
         """Workers that live, ready or not, in order of their index."""
         return [self._workers[index] for index in sorted(self._workers)]
-
-    @property
-    def held(self) -> int:
-        """Jobs that are in a worker, or wait for a retry."""
-        return len(self._suspects) + sum(len(worker.jobs) for worker in self._workers.values())
 
     def dispatch(self, source: Source) -> None:
         """Hands out work: least busy workers first, each its share of what waits."""
@@ -194,9 +190,8 @@ class Pool:
                 if (job := source.get()) is None:
                     break
                 jobs.append(job)
-            if jobs and not worker.give(jobs):
-                self._lost(worker)
-                worker.kill()
+            if jobs:
+                self._give(worker, jobs)
 
     async def ask(self, operation: Operation, payload: bytes = b"") -> tuple[int, bytes]:
         """Has the least busy worker do something for the helper itself: an AESM code, and the answer or the cause.
@@ -209,7 +204,7 @@ class Pool:
             return AESM.SERVICE_UNAVAILABLE, b"no quoting worker is ready"
         job = OwnJob(operation, payload)
         others = [worker for worker in ready if worker is not self._retrying]
-        min(others or ready, key=lambda w: len(w.jobs)).give([job])
+        self._give(min(others or ready, key=lambda w: len(w.jobs)), [job])
         async with asyncio.timeout(ASK_SECONDS):
             return await job.answer
 
@@ -222,7 +217,7 @@ class Pool:
         jobs = []
         for worker in self.ready_workers:
             jobs.append(OwnJob(Operation.REFRESH, b""))
-            worker.give([jobs[-1]])
+            self._give(worker, [jobs[-1]])
         async with asyncio.timeout(ASK_SECONDS):
             codes = [(await job.answer)[0] for job in jobs]
         return max(codes, default=AESM.SERVICE_UNAVAILABLE)
@@ -234,15 +229,16 @@ class Pool:
             worker = self._retrying = min(ready, key=lambda w: len(w.jobs))
         if worker.jobs:
             return
-        job = next((job for job in iter(self._next_suspect, None) if not job.gone), None)
-        if job is None:
+        while self._suspects and self._suspects[0].gone:
+            self._suspects.popleft()
+        if self._suspects:
+            self._give(worker, [self._suspects.popleft()])
+        else:
             self._retrying = None
-        elif not worker.give([job]):
-            self._lost(worker)
-            worker.kill()
 
-    def _next_suspect(self) -> Job | None:
-        return self._suspects.popleft() if self._suspects else None
+    def _give(self, worker: WorkerProcess, jobs: list[Job]) -> None:
+        if not worker.give(jobs):
+            self._end(worker)
 
     def _readable(self, worker: WorkerProcess) -> None:
         try:
@@ -281,8 +277,7 @@ class Pool:
 
     def _sent_nonsense(self, worker: WorkerProcess, error: Exception) -> None:
         event(logger, logging.ERROR, "worker sent nonsense and is ended", worker=worker.index, problem=str(error))
-        self._lost(worker)
-        worker.kill()
+        self._end(worker)
 
     def _answered(self, worker: WorkerProcess, answer: Message) -> None:
         if answer.code:
@@ -303,12 +298,14 @@ class Pool:
     def _lost_enclave(self, worker: WorkerProcess) -> None:
         """An enclave that power management took does not come back in this process; another worker may have one."""
         event(logger, logging.WARNING, "enclave lost, worker is replaced", worker=worker.index)
-        self._lost(worker, AESM.ENCLAVE_LOST, b"each worker that had this request lost its enclave")
+        self._end(worker, AESM.ENCLAVE_LOST, b"each worker that had this request lost its enclave")
+
+    def _end(self, worker: WorkerProcess, code: int = AESM.UNEXPECTED, cause: bytes = _DIED) -> None:
+        """Takes a worker out of service at once; `_keep` replaces it."""
+        self._lost(worker, code, cause)
         worker.kill()
 
-    def _lost(
-        self, worker: WorkerProcess, code: int = AESM.UNEXPECTED, cause: bytes = b"each worker that had it died"
-    ) -> None:
+    def _lost(self, worker: WorkerProcess, code: int = AESM.UNEXPECTED, cause: bytes = _DIED) -> None:
         """Takes a worker out of service and its jobs back; safe to call again.
 
         A job that has been in too many such workers is answered with `code` and `cause`.
