@@ -525,7 +525,13 @@ def mknod(path):
         pytest.skip("making a device node needs CAP_MKNOD")
 
 
-def test_device_node_vanishes_and_returns(folder):
+def reasons_of(caplog, resource):
+    """Why the log says that a resource is no longer registered."""
+    found = [record.fields for record in caplog.records if record.getMessage() == "not registered"]
+    return {fields["why"] for fields in found if fields["resource"] == resource}
+
+
+def test_device_node_vanishes_and_returns(folder, caplog):
     (folder / "dev").mkdir()
     mknod(folder / "dev" / "sgx_enclave")
     mknod(folder / "dev" / "sgx_provision")
@@ -551,6 +557,10 @@ def test_device_node_vanishes_and_returns(folder):
             assert kubelet.stream_ends[-1][1] == "the plugin ended the stream"
             status = await plugin.until(lambda status: "no SGX enclave device in /dev" in (status.problem or ""))
             assert (status.ready, status.epc_source, status.simulated) == (False, "configuration", False)
+            # The stream was ours to end, and the log says why and not that the kubelet did it.
+            while not (reasons := reasons_of(caplog, EPC)):
+                await asyncio.sleep(0.01)
+            assert reasons == {"no SGX enclave device in /dev: is the SGX driver loaded?"}
             mknod(folder / "dev" / "sgx" / "enclave")
             await kubelet.wait_for(EPC, allocatable=64, capacity=64)
             await kubelet.wait_for(PROVISION, allocatable=16)

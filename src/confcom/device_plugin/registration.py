@@ -156,10 +156,11 @@ class Registrar:
     async def _watch(self, endpoint: Endpoint, kubelet: Identity) -> str:
         """Returns, in words, what ended the session."""
         while True:
-            if endpoint.stream_ended.is_set():
-                return "the kubelet ended the stream" + self._hint()
+            # Before the stream, which ends with the offer.
             if self._offering.devices is None:
                 return self._offering.problem or "nothing is offered"
+            if endpoint.stream_ended.is_set():
+                return "the kubelet ended the stream" + self._hint()
             if identity(endpoint.path) is None:
                 return "the kubelet restarted: our socket was removed"
             if identity(self._kubelet_socket) not in (kubelet, None):
