@@ -14,6 +14,7 @@ import yaml
 from confcom.addon.render import render
 from confcom.addon.resource import read_resource
 from confcom.addon.schema import definition
+from confcom.addon.spec import Spec
 from confcom.cli.main import app, main
 from confcom.device_plugin.inventory import Wanted, plan
 from confcom.device_plugin.settings import DevicePluginSettings
@@ -224,3 +225,9 @@ def test_the_image_is_built_with_what_its_file_wants():
         re.findall(r" AS (\w+)$", (ROOT / "deploy/image/Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     )
     assert set(re.findall(r"--target (\w+)", page)) <= targets
+
+
+def test_sizes_of_azure_are_those_that_are_selected():
+    page = (ROOT / "docs/how-to/aks.md").read_text(encoding="utf-8").partition("**Sizes.**")[2]
+    named = set(re.findall(r"\bDC\d+s?_v\d\b", page))
+    assert named == {size.removeprefix("Standard_").replace("ds_", "s_") for size in Spec().nodes.instance_types}
