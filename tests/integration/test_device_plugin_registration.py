@@ -126,6 +126,12 @@ def play(work):
     asyncio.run(run())
 
 
+def reasons_of(caplog, resource):
+    """Why the log says that a resource is no longer registered."""
+    found = [record.fields for record in caplog.records if record.getMessage() == "not registered"]
+    return {fields["why"] for fields in found if fields["resource"] == resource}
+
+
 def ours(folder):
     return sorted(entry.name for entry in (folder / "k").iterdir() if entry.name.startswith(server.SOCKET_PREFIX))
 
@@ -349,7 +355,7 @@ def test_own_socket_deleted(folder):
 
 
 @pytest.mark.parametrize("moment", ["at once", "later"])
-def test_stream_end_recovery(folder, moment):
+def test_stream_end_recovery(folder, moment, caplog):
     """A watch of sockets alone never notices this: nothing but the stream ends."""
 
     async def work():
@@ -361,6 +367,9 @@ def test_stream_end_recovery(folder, moment):
             assert (kubelet.allocatable(EPC), kubelet.capacity(EPC)) == (0, 64)
             await kubelet.wait_for(EPC, allocatable=64)
             assert await kubelet.allocate(EPC, 1)
+            # The length of a list that had been taken is not to be blamed.
+            (reason,) = reasons_of(caplog, EPC)
+            assert (" bytes" in reason) is (moment == "at once")
 
     play(work)
 
@@ -523,12 +532,6 @@ def mknod(path):
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
     except PermissionError:
         pytest.skip("making a device node needs CAP_MKNOD")
-
-
-def reasons_of(caplog, resource):
-    """Why the log says that a resource is no longer registered."""
-    found = [record.fields for record in caplog.records if record.getMessage() == "not registered"]
-    return {fields["why"] for fields in found if fields["resource"] == resource}
 
 
 def test_device_node_vanishes_and_returns(folder, caplog):

@@ -160,7 +160,7 @@ class Registrar:
             if self._offering.devices is None:
                 return self._offering.problem or "nothing is offered"
             if endpoint.stream_ended.is_set():
-                return "the kubelet ended the stream" + self._hint()
+                return "the kubelet ended the stream" + self._hint(endpoint.stream_lasted)
             if identity(endpoint.path) is None:
                 return "the kubelet restarted: our socket was removed"
             if identity(self._kubelet_socket) not in (kubelet, None):
@@ -172,7 +172,10 @@ class Registrar:
             async with asyncio.timeout(self._timing.watch):
                 await endpoint.stream_ended.wait()
 
-    def _hint(self) -> str:
+    def _hint(self, lasted: float) -> str:
+        """A list that is too long ends its stream at once; one that was taken ends with the kubelet."""
+        if lasted >= SETTLED_SECONDS:
+            return ", which it had taken: it restarts, or lost the connection"
         size = len(self._offering.devices or b"")
         return f" after a list of {size:,} bytes" if size else ""
 
