@@ -231,3 +231,9 @@ def test_sizes_of_azure_are_those_that_are_selected():
     page = (ROOT / "docs/how-to/aks.md").read_text(encoding="utf-8").partition("**Sizes.**")[2]
     named = set(re.findall(r"\bDC\d+s?_v\d\b", page))
     assert named == {size.removeprefix("Standard_").replace("ds_", "s_") for size in Spec().nodes.instance_types}
+
+
+def test_pages_that_programs_name_are_there():
+    named = set(re.findall(r"docs/[a-z/-]+\.md", SOURCES + (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    assert len(named) >= 3
+    assert {page for page in named if not (ROOT / page).is_file()} == set()
