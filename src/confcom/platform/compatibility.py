@@ -73,7 +73,7 @@ class Finding:
 
 K, L, P = Part.KUBERNETES, Part.LINUX, Part.PSW
 MATRIX: tuple[Row, ...] = (
-    # ValidatingAdmissionPolicy and matchConditions are there from 1.30; older versions are out of everybody's support.
+    # The definition's rules are CEL with optional fields, GA from 1.29; and nobody supports anything before 1.30.
     Row(part=K, first=None, last=(1, 29), verdict=Verdict.REFUSED, why="older than 1.30, the first version supported"),
     Row(part=K, first=(1, 30), last=(1, 35), verdict=Verdict.WORKS, why="schemas checked; behaviour seen on 1.36 only"),
     # device-plugin.md 1.8: ResourceHealthStatus.
