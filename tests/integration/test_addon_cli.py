@@ -284,6 +284,21 @@ def test_fields_that_others_added_are_shown(cluster):
     assert "sgx-quote-helper: kubectl-edit has set fields of its own; replace it to be rid of them" in out
 
 
+def test_a_webhook_that_knows_no_dry_run_leaves_drift_unknown(cluster):
+    cluster.run(*ENABLE)
+    real, sentence = cluster.api.answer, 'admission webhook "w.example" does not support dry run'
+
+    def answer(method, path, query, *rest):
+        if query.get("dryRun") == "All":
+            raise RefusalError(400, "BadRequest", sentence)
+        return real(method, path, query, *rest)
+
+    cluster.api.answer = answer
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 0
+    assert f"Whether anything was changed by hand is not known: {sentence}." in out
+
+
 def noted(item, key, value):
     """As `kubectl rollout restart` does, and as others may."""
     item["spec"]["template"]["metadata"].setdefault("annotations", {})[key] = value

@@ -25,6 +25,7 @@ from confcom.errors import KubeAPIError
 from confcom.kube.api import KubeAPI, Object
 from confcom.platform.compatibility import Finding, Part, look_up
 
+_BAD_REQUEST: Final = 400
 _CONFLICT: Final = 409
 _FORBIDDEN: Final = 403
 # Controllers of Kubernetes that write into our objects by design.
@@ -145,12 +146,19 @@ def _drift(api: KubeAPI, rendered: list[Object], found: Observation) -> tuple[li
         try:
             drift += _object_drift(api, item, before)
         except KubeAPIError as error:
-            if error.status != _FORBIDDEN:
+            why = _no_dry_run(error)
+            if why is None:
                 raise
-            return drift, [
-                "Whether anything was changed by hand is not known: you may not apply (docs/reference/rbac.md)."
-            ]
+            return drift, [f"Whether anything was changed by hand is not known: {why}."]
     return drift, []
+
+
+def _no_dry_run(error: KubeAPIError) -> str | None:
+    """Why the API server will not try an apply for us, where that says nothing of the object."""
+    if error.status == _FORBIDDEN:
+        return "you may not apply (docs/reference/rbac.md)"
+    # Its word for a webhook of the cluster that would do something all the same.
+    return str(error) if error.status == _BAD_REQUEST and "does not support dry run" in str(error) else None
 
 
 def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
