@@ -15,9 +15,11 @@ from urllib.parse import quote
 
 import httpx2
 import msgspec
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
 
 from confcom.errors import InputError, KubeAPIError
-from confcom.kube.credentials import Access, authentication, impersonation, tls
+from confcom.kube.credentials import open_client
 from confcom.kube.kinds import Kind
 
 Object = dict[str, Any]
@@ -53,32 +55,26 @@ class KubeAPI:
     `warnings` are what the API server has said beside its answers, each once.
     """
 
-    def __init__(self, access: Access, *, field_manager: str) -> None:
-        """Connects at the first call.
+    def __init__(self, config: SingleConfig, *, field_manager: str) -> None:
+        """Connects at the first call; `config` is of `kube.config.find_config`.
 
         Raises:
-            InputError: certificates, keys or the proxy of the kubeconfig cannot be used.
+            InputError: certificates, keys, the proxy or the way to log in of the kubeconfig cannot be used.
         """
-        self.server = access.cluster.server
-        self.context = access.context
+        self.server = config.cluster.server
+        self.context = config.context_name
         self.warnings: list[str] = []
         self._manager = field_manager
         # A name other than the address's, by which the server's certificate is known.
-        name = access.cluster.tls_server_name
+        name = getattr(config.cluster, "tls_server_name", None)
         self._extensions = {"sni_hostname": name} if name else {}
         try:
-            self._http = httpx2.Client(
-                base_url=self.server,
-                verify=tls(access),
-                auth=authentication(access),
-                headers=impersonation(access.user),
-                proxy=access.cluster.proxy_url or None,
-            )
+            self._http = open_client(config, REQUEST_SECONDS)
         except ImportError as error:
             raise InputError(
                 "the cluster cannot be reached through a SOCKS proxy; name an HTTP proxy (proxy-url, ALL_PROXY)"
             ) from error
-        except (ValueError, httpx2.InvalidURL) as error:
+        except (OSError, ConfigError, ValueError, httpx2.InvalidURL) as error:
             raise InputError(f"kubeconfig: context {self.context}: {error}") from error
 
     def __enter__(self) -> Self:
@@ -195,6 +191,8 @@ class KubeAPI:
             raise KubeAPIError(f"cluster {self.server}: no answer within {timeout:g} s", status=0) from error
         except (httpx2.HTTPError, OSError) as error:
             raise KubeAPIError(f"cluster {self.server}: cannot be reached: {error}", status=0) from error
+        except ConfigError as error:
+            raise InputError(f"kubeconfig: context {self.context}: {error}") from error
 
     def _note_warnings(self, answer: httpx2.Response) -> None:
         for value in answer.headers.get_list("warning"):

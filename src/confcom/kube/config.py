@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.models import Context
+
 from confcom.errors import InputError
-from confcom.kube.credentials import Access
 from confcom.kube.kubeconfig import Cluster, User, read_files
 
 DEFAULT_FILE: Final = "~/.kube/config"
@@ -14,7 +16,7 @@ DEFAULT_FILE: Final = "~/.kube/config"
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> Access:
+def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> SingleConfig:
     """The cluster and user of a context: `--kubeconfig`, then KUBECONFIG, ~/.kube/config, the pod's service account.
 
     Several files in KUBECONFIG are one, as they are to kubectl: else another cluster than kubectl's could be meant.
@@ -29,11 +31,9 @@ def find_config(context: str | None, kubeconfig: Path | None, environment: Mappi
         raise InputError(f"--context {context}: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG")
     found = read_files(files)
     try:
-        name, cluster, user = found.select(context)
-        _check_address(name, cluster)
+        return _select(found, context)
     except InputError as error:
         raise InputError(f"kubeconfig {os.pathsep.join(map(str, files))}: {error}") from None
-    return Access(context=name, cluster=cluster, user=user, environment=environment)
 
 
 def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path]:
@@ -51,12 +51,29 @@ def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path
     return [default] if default.is_file() else []
 
 
-def _check_address(context: str, cluster: Cluster) -> None:
+def _select(found: KubeConfig, context: str | None) -> SingleConfig:
+    """A context with its cluster and user; it may do without a user."""
+    name = context or found.current_context
+    if not name:
+        raise InputError("no current context is set; give --context NAME, or --kubeconfig FILE")
+    chosen = found.contexts.get(name)
+    if chosen is None:
+        known = ", ".join(sorted(found.contexts)) or "none"
+        raise InputError(f"there is no context {name}; known: {known}; give --context NAME, or --kubeconfig FILE")
+    cluster = found.clusters.get(chosen.cluster)
+    if cluster is None:
+        raise InputError(f"context {name}: there is no cluster {chosen.cluster}")
+    if chosen.user and chosen.user not in found.users:
+        raise InputError(f"context {name}: there is no user {chosen.user}")
     if not cluster.server.startswith(("https://", "http://")):
-        raise InputError(f"context {context}: server {cluster.server!r} is no address; it begins with https://")
+        raise InputError(f"context {name}: server {cluster.server!r} is no address; it begins with https://")
+    user = found.users[chosen.user] if chosen.user else User()
+    if (user.client_cert or user.client_cert_data) and not (user.client_key or user.client_key_data):
+        raise InputError(f"context {name}: the user's client-certificate has no client-key")
+    return SingleConfig(context_name=name, context=chosen, cluster=cluster, user=user)
 
 
-def _own_account(environment: Mapping[str, str]) -> Access:
+def _own_account(environment: Mapping[str, str]) -> SingleConfig:
     if "KUBERNETES_SERVICE_HOST" not in environment:
         raise InputError("no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG")
     token = SERVICE_ACCOUNT / "token"
@@ -64,5 +81,6 @@ def _own_account(environment: Mapping[str, str]) -> Access:
         raise InputError(f"no cluster: no kubeconfig, and the pod's service account cannot be read: {token}")
     host, port = environment["KUBERNETES_SERVICE_HOST"], environment.get("KUBERNETES_SERVICE_PORT", "443")
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    cluster = Cluster(server=server, certificate_authority=str(SERVICE_ACCOUNT / "ca.crt"))
-    return Access(context="pod", cluster=cluster, user=User(token_file=str(token)), environment=environment)
+    cluster = Cluster(server=server, certificate_auth=str(SERVICE_ACCOUNT / "ca.crt"))
+    account = Context(cluster="pod", user="pod")
+    return SingleConfig(context_name="pod", context=account, cluster=cluster, user=User(token_file=str(token)))

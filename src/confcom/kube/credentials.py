@@ -1,24 +1,18 @@
-"""Who one is to the API server: tokens, tokens in files, passwords, credential plugins, certificates, impersonation.
+"""As whom one talks to the API server: lightkube's client, and credential plugins and impersonation besides."""
 
-As client-go does it, which every file that `kubectl` takes was made for.
-"""
-
-import base64
-import binascii
 import json
 import os
-import ssl
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any, Final
 
 import httpx2
 import msgspec
+from lightkube.config import models
+from lightkube.config.client_adapter import Client, ConnectionParams
+from lightkube.config.kubeconfig import SingleConfig
 
 from confcom.errors import InputError
 from confcom.kube.kubeconfig import Cluster, Plugin, User
@@ -27,16 +21,10 @@ from confcom.kube.kubeconfig import Cluster, Plugin, User
 PLUGIN_SECONDS: Final = 300.0
 _PLUGIN_GROUP: Final = "client.authentication.k8s.io/"
 _UNAUTHORIZED: Final = 401
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Access:
-    """A cluster and who one is there, by one context of the kubeconfig; `environment` is for a credential plugin."""
-
-    context: str
-    cluster: Cluster
-    user: User
-    environment: Mapping[str, str]
+# What `provideClusterInfo` asks for; the two names of the file are those of the protocol too.
+_TOLD_OF_CLUSTER: Final = (
+    "server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url",
+)  # fmt: skip
 
 
 class _Credential(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -49,20 +37,33 @@ class _ExecCredential(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     status: _Credential | None = None
 
 
-class _Bearer(httpx2.Auth):
-    """A token, which may be replaced by a newer one where it is no longer accepted."""
+class CredentialPlugin(httpx2.Auth):
+    """The token that a program prints; its words on stderr are the user's to read.
 
-    def __init__(self) -> None:
+    lightkube's own knows no `v1`, tells the program nothing of the call, hides its words, and waits for ever.
+    """
+
+    def __init__(self, config: SingleConfig, plugin: Plugin) -> None:
+        """`plugin` is that of the user of `config`.
+
+        Raises:
+            InputError: its protocol is none that a plugin speaks.
+        """
+        self._config, self._plugin = config, plugin
+        if not plugin.apiVersion.startswith(_PLUGIN_GROUP):
+            raise InputError(
+                f"kubeconfig: context {config.context_name}: exec.apiVersion {plugin.apiVersion} is of no credential "
+                f"plugin; it begins with {_PLUGIN_GROUP}"
+            )
         self._token: str | None = None
         # Many pods are asked at once, and a person logs in once.
         self._lock = threading.Lock()
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Sends the token; one that is no longer accepted is replaced, one that was just made is not."""
         held = self._token
-        token = held or self._renew(None)
-        request.headers["Authorization"] = f"Bearer {token}"
+        request.headers["Authorization"] = f"Bearer {held or self._renew(None)}"
         answer = yield request
-        # One that was made for this very request will be no better the next time.
         if answer.status_code == _UNAUTHORIZED and held is not None:
             request.headers["Authorization"] = f"Bearer {self._renew(held)}"
             yield request
@@ -72,40 +73,6 @@ class _Bearer(httpx2.Auth):
             if self._token is None or self._token == rejected:
                 self._token = self._fetch()
             return self._token
-
-    def _fetch(self) -> str:
-        raise NotImplementedError
-
-
-class _Token(_Bearer):
-    def __init__(self, token: str) -> None:
-        super().__init__()
-        self._text = token
-
-    def _fetch(self) -> str:
-        return self._text
-
-
-class _TokenFile(_Bearer):
-    """A token that somebody else keeps fresh, as the kubelet does a service account's."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = Path(path)
-
-    def _fetch(self) -> str:
-        try:
-            return self._path.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"tokenFile {self._path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-class _CredentialPlugin(_Bearer):
-    """The token that a program prints; its words on stderr are the user's to read."""
-
-    def __init__(self, access: Access, plugin: Plugin) -> None:
-        super().__init__()
-        self._access, self._plugin = access, plugin
 
     def _fetch(self) -> str:
         plugin = self._plugin
@@ -120,7 +87,7 @@ class _CredentialPlugin(_Bearer):
                 check=False,
             )
         except FileNotFoundError as error:
-            hint = f"; {' '.join(plugin.install_hint.split())}" if plugin.install_hint else ""
+            hint = f"; {' '.join(plugin.installHint.split())}" if plugin.installHint else ""
             raise self._failure(f"is not installed, or not in PATH{hint}") from error
         except OSError as error:
             raise self._failure(f"cannot be run: {error.strerror or error}") from error
@@ -136,20 +103,20 @@ class _CredentialPlugin(_Bearer):
 
     def _environment(self) -> dict[str, str]:
         """With what the plugin is told of the call, as its protocol wants it."""
-        cluster, spec = self._access.cluster, {"interactive": self._is_interactive}
-        told: dict[str, Any] = {"apiVersion": self._plugin.api_version, "kind": "ExecCredential", "spec": spec}
+        cluster, spec = self._config.cluster, {"interactive": self._is_interactive}
+        told: dict[str, Any] = {"apiVersion": self._plugin.apiVersion, "kind": "ExecCredential", "spec": spec}
         if self._plugin.provide_cluster_info:
-            told["spec"] |= {"cluster": {"server": cluster.server, **_cluster_info(cluster)}}
+            told["spec"] |= {"cluster": _cluster_info(cluster)}
         own = {variable.name: variable.value for variable in self._plugin.env or ()}
-        return {**self._access.environment, **own, "KUBERNETES_EXEC_INFO": json.dumps(told)}
+        return {**os.environ, **own, "KUBERNETES_EXEC_INFO": json.dumps(told)}
 
     def _token_of(self, output: bytes) -> str:
         try:
             found = msgspec.json.decode(output, type=_ExecCredential)
         except msgspec.DecodeError as error:
             raise self._failure(f"printed no ExecCredential: {error}") from None
-        if found.api_version != self._plugin.api_version:
-            raise self._failure(f"speaks {found.api_version}, and the kubeconfig says {self._plugin.api_version}")
+        if found.api_version != self._plugin.apiVersion:
+            raise self._failure(f"speaks {found.api_version}, and the kubeconfig says {self._plugin.apiVersion}")
         if found.status is not None and found.status.token:
             return found.status.token
         what = "a client certificate" if found.status and found.status.client_certificate_data else "nothing"
@@ -157,49 +124,16 @@ class _CredentialPlugin(_Bearer):
 
     def _failure(self, what: str) -> InputError:
         return InputError(
-            f"kubeconfig: context {self._access.context}: credential plugin {self._plugin.command} {what}"
+            f"kubeconfig: context {self._config.context_name}: credential plugin {self._plugin.command} {what}"
         )
 
 
-def _cluster_info(cluster: Cluster) -> dict[str, Any]:
-    found = {
-        "certificate-authority-data": cluster.certificate_authority_data,
-        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
-        "tls-server-name": cluster.tls_server_name,
-        "proxy-url": cluster.proxy_url,
-    }
-    return {name: value for name, value in found.items() if value}
+def _cluster_info(cluster: models.Cluster) -> dict[str, Any]:
+    found = msgspec.to_builtins(cluster)
+    return {name: found[name] for name in _TOLD_OF_CLUSTER if found.get(name)}
 
 
-def authentication(access: Access) -> httpx2.Auth | None:
-    """What goes with each request; None where a certificate says it all, or nothing is wanted.
-
-    Raises:
-        InputError: a way to log in that Kubernetes itself has given up, or a protocol that no plugin speaks.
-    """
-    user = access.user
-    if user.token_file:
-        return _TokenFile(user.token_file)
-    if user.token:
-        return _Token(user.token)
-    if user.exec is not None:
-        if not user.exec.api_version.startswith(_PLUGIN_GROUP):
-            raise InputError(
-                f"kubeconfig: context {access.context}: exec.apiVersion {user.exec.api_version} is of no credential "
-                f"plugin; it begins with {_PLUGIN_GROUP}"
-            )
-        return _CredentialPlugin(access, user.exec)
-    if user.username:
-        return httpx2.BasicAuth(user.username, user.password or "")
-    if user.auth_provider is not None:
-        raise InputError(
-            f"kubeconfig: context {access.context}: auth-provider ended with Kubernetes 1.26; make the entry anew, "
-            "with a credential plugin (exec)"
-        )
-    return None
-
-
-def impersonation(user: User) -> list[tuple[str, str]]:
+def _impersonation(user: User) -> list[tuple[str, str]]:
     """The headers by which one acts as somebody else: who may do less must not be given more."""
     headers = [("Impersonate-User", user.impersonate), ("Impersonate-Uid", user.impersonate_uid)]
     headers += [("Impersonate-Group", group) for group in user.impersonate_groups or ()]
@@ -208,50 +142,21 @@ def impersonation(user: User) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if value]
 
 
-def tls(access: Access) -> ssl.SSLContext:
-    """How the API server is known, and the certificate by which it knows us.
+def open_client(config: SingleConfig, timeout: float) -> httpx2.Client:
+    """An HTTP client of the cluster of `config` (of `kube.config`), as its user; `timeout` in seconds.
 
     Raises:
-        InputError: a certificate or key cannot be read; the sentence names the context.
+        InputError: a protocol that no plugin speaks.
+        ConfigError: a way to log in that Kubernetes itself has given up.
+        OSError, ValueError: certificates or keys cannot be used.
     """
-    cluster, user = access.cluster, access.user
-    try:
-        context = ssl.create_default_context(
-            cafile=None if cluster.certificate_authority_data else cluster.certificate_authority,
-            cadata=_pem(cluster.certificate_authority_data),
-        )
-        if cluster.insecure_skip_tls_verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if user.client_certificate_data or user.client_certificate:
-            _load_certificate(context, user)
-    except (OSError, ValueError) as error:
-        raise InputError(f"kubeconfig: context {access.context}: certificates: {error}") from error
-    return context
+    client = Client(config, ConnectionParams(timeout=httpx2.Timeout(timeout), proxy=_proxy(config.cluster)))
+    if isinstance(config.user, User):
+        if config.user.exec is not None:
+            client.auth = CredentialPlugin(config, config.user.exec)
+        client.headers.update(_impersonation(config.user))
+    return client
 
 
-def _load_certificate(context: ssl.SSLContext, user: User) -> None:
-    """Python reads certificates from files only, so data becomes one for a moment, which nobody else may read."""
-    with tempfile.TemporaryDirectory(prefix="confcom-") as folder:
-        certificate = _as_file(folder, "certificate", user.client_certificate_data) or user.client_certificate or ""
-        key = _as_file(folder, "key", user.client_key_data) or user.client_key
-        # With no password a locked key is an error, as it is to kubectl, and no question at the terminal.
-        context.load_cert_chain(certificate, key, password="")
-
-
-def _as_file(folder: str, name: str, data: str | None) -> str | None:
-    text = _pem(data)
-    if text is None:
-        return None
-    path = os.path.join(folder, name)  # noqa: PTH118 - the API of ssl speaks in texts
-    Path(path).write_text(text, encoding="ascii")
-    return path
-
-
-def _pem(data: str | None) -> str | None:
-    if not data:
-        return None
-    try:
-        # YAML may have folded it into lines.
-        return base64.b64decode("".join(data.split()), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"data is not PEM in base64: {error}") from None
+def _proxy(cluster: models.Cluster) -> str | None:
+    return (cluster.proxy_url or None) if isinstance(cluster, Cluster) else None

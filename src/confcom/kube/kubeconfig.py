@@ -1,158 +1,86 @@
 """Kubeconfig files as kubectl reads them: several are one, and of what stands twice the first counts.
 
-Only what says where a cluster is and who one is there is read; all else in a file is other programs' own.
+lightkube reads one file, and drops what it does not use itself; its models are extended here by what decides where a
+request goes and as whom.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 import yaml
+from lightkube.config import models
+from lightkube.config.kubeconfig import KubeConfig
 
 from confcom.errors import InputError
 
-# Settings of a cluster and of a user that are paths; a relative one is relative to the file it stands in.
-_CLUSTER_PATHS: Final = ("certificate_authority",)
-_USER_PATHS: Final = ("client_certificate", "client_key", "token_file")
+# Settings that are paths; a relative one is relative to the file it stands in.
+_PATHS: Final = ("certificate_auth", "client_cert", "client_key", "token_file")
 
-E = TypeVar("E", "Cluster", "User", "Context")
-
-
-class _Values(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """What every part of a file is."""
+E = TypeVar("E")
 
 
-class Cluster(_Values, frozen=True, kw_only=True):
-    """Where the API server is, and by what it is known; data is PEM in base64, and counts before a file."""
+class Cluster(models.Cluster, kw_only=True):
+    """Where the API server is, and by what it is known."""
 
     server: str
-    certificate_authority: str | None = None
-    certificate_authority_data: str | None = None
-    insecure_skip_tls_verify: bool | None = None
-    tls_server_name: str | None = None
-    proxy_url: str | None = None
+    tls_server_name: str | None = msgspec.field(name="tls-server-name", default=None)
+    proxy_url: str | None = msgspec.field(name="proxy-url", default=None)
 
 
-class Variable(_Values, frozen=True, kw_only=True):
-    """One variable of a plugin's environment."""
-
-    name: str
-    value: str
-
-
-class Plugin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Plugin(models.UserExec, kw_only=True):
     """A credential plugin (`exec`): a program that prints an `ExecCredential`."""
 
-    api_version: str
-    command: str
-    args: list[str] | None = None
-    env: list[Variable] | None = None
-    install_hint: str | None = None
-    interactive_mode: Literal["Never", "IfAvailable", "Always"] | None = None
-    provide_cluster_info: bool | None = None
+    interactive_mode: Literal["Never", "IfAvailable", "Always"] | None = msgspec.field(
+        name="interactiveMode", default=None
+    )
+    provide_cluster_info: bool | None = msgspec.field(name="provideClusterInfo", default=None)
 
 
-class User(_Values, frozen=True, kw_only=True):
+class User(models.User, kw_only=True):
     """Who one is; `impersonate` and its company are the user that one acts as."""
 
-    token: str | None = None
-    token_file: str | None = msgspec.field(default=None, name="tokenFile")
-    username: str | None = None
-    password: str | None = None
-    client_certificate: str | None = None
-    client_certificate_data: str | None = None
-    client_key: str | None = None
-    client_key_data: str | None = None
     exec: Plugin | None = None
-    auth_provider: Any = None
-    impersonate: str | None = msgspec.field(default=None, name="as")
-    impersonate_uid: str | None = msgspec.field(default=None, name="as-uid")
-    impersonate_groups: list[str] | None = msgspec.field(default=None, name="as-groups")
-    impersonate_extra: dict[str, list[str]] | None = msgspec.field(default=None, name="as-user-extra")
+    impersonate: str | None = msgspec.field(name="as", default=None)
+    impersonate_uid: str | None = msgspec.field(name="as-uid", default=None)
+    impersonate_groups: list[str] | None = msgspec.field(name="as-groups", default=None)
+    impersonate_extra: dict[str, list[str]] | None = msgspec.field(name="as-user-extra", default=None)
 
 
-class Context(_Values, frozen=True, kw_only=True):
-    """A cluster and a user by their names."""
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of one of the three lists; each has one of them."""
 
-    cluster: str
-    user: str | None = None
-
-
-class _NamedCluster(_Values, frozen=True, kw_only=True):
     name: str
-    cluster: Cluster
-
-
-class _NamedUser(_Values, frozen=True, kw_only=True):
-    name: str
+    cluster: Cluster | None = None
     user: User | None = None
+    context: models.Context | None = None
 
 
-class _NamedContext(_Values, frozen=True, kw_only=True):
-    name: str
-    context: Context
-
-
-class _File(_Values, frozen=True, kw_only=True):
+class _File(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     current_context: str | None = None
-    clusters: list[_NamedCluster] | None = None
-    users: list[_NamedUser] | None = None
-    contexts: list[_NamedContext] | None = None
+    clusters: list[_Named] | None = None
+    users: list[_Named] | None = None
+    contexts: list[_Named] | None = None
 
 
-class Kubeconfig(msgspec.Struct, frozen=True, kw_only=True):
-    """All files together: entries by name, and the context that is used where none is named."""
-
-    current_context: str
-    clusters: dict[str, Cluster]
-    users: dict[str, User]
-    contexts: dict[str, Context]
-
-    def select(self, context: str | None) -> tuple[str, Cluster, User]:
-        """The name of a context, and its cluster and user; a context may do without a user.
-
-        Raises:
-            InputError: none is named or current, or what it names is not there.
-        """
-        name = context or self.current_context
-        if not name:
-            raise InputError("no current context is set; give --context NAME, or --kubeconfig FILE")
-        chosen = self.contexts.get(name)
-        if chosen is None:
-            known = ", ".join(sorted(self.contexts)) or "none"
-            raise InputError(f"there is no context {name}; known: {known}; give --context NAME, or --kubeconfig FILE")
-        if chosen.cluster not in self.clusters:
-            raise InputError(f"context {name}: there is no cluster {chosen.cluster}")
-        if chosen.user and chosen.user not in self.users:
-            raise InputError(f"context {name}: there is no user {chosen.user}")
-        return name, self.clusters[chosen.cluster], self.users[chosen.user] if chosen.user else User()
-
-
-def read_files(files: Sequence[Path]) -> Kubeconfig:
-    """The files as one.
+def read_files(files: Sequence[Path]) -> KubeConfig:
+    """The files as one; clusters and users are this module's `Cluster` and `User`, their paths absolute.
 
     Raises:
         InputError: a file cannot be read, or is no kubeconfig; the sentence names it.
     """
-    found = [(file, _read(file)) for file in files]
-    clusters = [
-        (entry.name, _absolute(entry.cluster, _CLUSTER_PATHS, file.parent))
-        for file, content in found
-        for entry in content.clusters or ()
-    ]
-    users = [
-        (entry.name, _absolute_user(entry.user or User(), file.parent))
-        for file, content in found
-        for entry in content.users or ()
-    ]
-    contexts = [(entry.name, entry.context) for _, content in found for entry in content.contexts or ()]
-    return Kubeconfig(
-        current_context=next((content.current_context for _, content in found if content.current_context), ""),
-        clusters=_first(clusters),
-        users=_first(users),
-        contexts=_first(contexts),
+    found = [(file.parent, _read(file)) for file in files]
+
+    def entries(get: Callable[[_File], list[_Named] | None]) -> Iterable[tuple[Path, _Named]]:
+        return ((folder, entry) for folder, content in found for entry in get(content) or ())
+
+    return KubeConfig(
+        current_context=next((content.current_context for _, content in found if content.current_context), None),
+        clusters=_first((e.name, _absolute(e.cluster, at)) for at, e in entries(lambda f: f.clusters) if e.cluster),
+        users=_first((e.name, _absolute(e.user or User(), at)) for at, e in entries(lambda f: f.users)),
+        contexts=_first((e.name, e.context) for _, e in entries(lambda f: f.contexts) if e.context),
     )
 
 
@@ -163,19 +91,16 @@ def _first(entries: Iterable[tuple[str, E]]) -> dict[str, E]:
     return found
 
 
-def _absolute(entry: E, names: tuple[str, ...], folder: Path) -> E:
-    paths = {name: str(folder / value) for name in names if (value := getattr(entry, name))}
-    return msgspec.structs.replace(entry, **paths)
-
-
-def _absolute_user(user: User, folder: Path) -> User:
+def _absolute(entry: Any, folder: Path) -> Any:
     """A plugin's command, too, is relative to the file where it has a slash; else PATH is searched for it."""
-    user = _absolute(user, _USER_PATHS, folder)
-    if user.exec is None or os.sep not in user.exec.command:
-        return user
-    return msgspec.structs.replace(
-        user, exec=msgspec.structs.replace(user.exec, command=str(folder / user.exec.command))
-    )
+    paths: dict[str, Any] = {name: str(folder / value) for name in _PATHS if (value := getattr(entry, name, None))}
+    if getattr(entry, "certificate_auth_data", None):
+        # Data counts before a file.
+        paths["certificate_auth"] = None
+    plugin = getattr(entry, "exec", None)
+    if plugin is not None and os.sep in plugin.command:
+        paths["exec"] = msgspec.structs.replace(plugin, command=str(folder / plugin.command))
+    return msgspec.structs.replace(entry, **paths)
 
 
 def _read(file: Path) -> _File:

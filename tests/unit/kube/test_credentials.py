@@ -8,12 +8,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import Context, NameValue
 
 from confcom.errors import InputError, KubeAPIError
 from confcom.kube import credentials
 from confcom.kube.api import KubeAPI
-from confcom.kube.credentials import Access
-from confcom.kube.kubeconfig import Cluster, Plugin, User, Variable
+from confcom.kube.kubeconfig import Cluster, Plugin, User
 from confcom.simulation.pccs_tls import make_tls
 
 V1 = "client.authentication.k8s.io/v1"
@@ -65,14 +66,12 @@ def server():
         yield running
 
 
-def client(server, user=None, environment=None, **cluster):
-    access = Access(
-        context="x",
-        cluster=Cluster(server=server.url, **cluster),
-        user=user or User(),
-        environment=environment or {},
-    )
-    return KubeAPI(access, field_manager="me")
+def one_of(cluster, user=None):
+    return SingleConfig(context_name="x", context=Context(cluster="c"), cluster=cluster, user=user or User())
+
+
+def client(server, user=None, **cluster):
+    return KubeAPI(one_of(Cluster(server=server.url, **cluster), user), field_manager="me")
 
 
 def basic(text):
@@ -83,7 +82,6 @@ WAYS = {
     "nothing": (User(), None),
     "a token": (User(token="t"), "Bearer t"),
     "a password": (User(username="u", password="p"), basic("u:p")),
-    "a name alone": (User(username="u"), basic("u:")),
 }
 
 
@@ -119,7 +117,7 @@ def test_a_token_that_is_not_accepted_is_tried_once(server):
 def test_a_token_file_that_is_gone_is_one_sentence(server, tmp_path):
     with (
         client(server, User(token_file=str(tmp_path / "none"))) as kube,
-        pytest.raises(InputError, match=r"^tokenFile .*/none: No such file or directory$"),
+        pytest.raises(InputError, match=r"^kubeconfig: context x: Token file .*/none not found$"),
     ):
         kube.version()
 
@@ -143,13 +141,8 @@ def test_one_acts_as_whom_the_kubeconfig_says(server):
 
 def test_a_proxy_of_the_kubeconfig_is_asked(server):
     proxy = server
-    access = Access(
-        context="x",
-        cluster=Cluster(server="http://cluster.invalid:80", proxy_url=proxy.url),
-        user=User(),
-        environment={},
-    )
-    with KubeAPI(access, field_manager="me") as kube:
+    cluster = Cluster(server="http://cluster.invalid:80", proxy_url=proxy.url)
+    with KubeAPI(one_of(cluster), field_manager="me") as kube:
         assert kube.version() == "v1.36.2"
     assert proxy.seen[0]["Host"].startswith("cluster.invalid")
 
@@ -168,20 +161,20 @@ def data(pem):
 
 def test_the_server_is_known_by_the_clusters_authority(identity):
     with _Server(tls=identity) as server:
-        with client(server, certificate_authority_data=data(identity.ca_pem)) as kube:
+        with client(server, certificate_auth_data=data(identity.ca_pem)) as kube:
             assert kube.version() == "v1.36.2"
         with client(server) as kube, pytest.raises(KubeAPIError, match="certificate verify failed"):
             kube.version()
-        with client(server, insecure_skip_tls_verify=True) as kube:
+        with client(server, insecure=True) as kube:
             assert kube.version() == "v1.36.2"
 
 
 def test_a_server_behind_another_address_is_known_by_its_name(identity):
     authority = data(identity.ca_pem)
     with _Server("127.0.0.2", identity) as server:
-        with client(server, certificate_authority_data=authority) as kube, pytest.raises(KubeAPIError, match="verify"):
+        with client(server, certificate_auth_data=authority) as kube, pytest.raises(KubeAPIError, match="verify"):
             kube.version()
-        with client(server, certificate_authority_data=authority, tls_server_name="localhost") as kube:
+        with client(server, certificate_auth_data=authority, tls_server_name="localhost") as kube:
             assert kube.version() == "v1.36.2"
 
 
@@ -191,13 +184,12 @@ def test_data_counts_before_a_file(identity):
         client(
             server,
             User(
-                client_certificate_data=data(identity.certificate_pem),
+                client_cert_data=data(identity.certificate_pem),
                 client_key_data=data(identity.key_pem),
-                client_certificate="/no",
+                client_cert="/no",
                 client_key="/no",
             ),
-            certificate_authority="/no",
-            certificate_authority_data=data(identity.ca_pem),
+            certificate_auth_data=data(identity.ca_pem),
         ) as kube,
     ):
         assert kube.version() == "v1.36.2"
@@ -213,13 +205,13 @@ def plugin(code, **more):
         "def said(status, version='client.authentication.k8s.io/v1'):\n"
         "    print(json.dumps({'apiVersion': version, 'kind': 'ExecCredential', 'status': status}))\n"
     )
-    return User(exec=Plugin(**({"api_version": V1, "command": sys.executable, "args": ["-c", head + code]} | more)))
+    return User(exec=Plugin(**({"apiVersion": V1, "command": sys.executable, "args": ["-c", head + code]} | more)))
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_runs_once_for_many_requests(version, server):
     api = f"client.authentication.k8s.io/{version}"
-    user = plugin(f"said({{'token': 'a'}}, '{api}')", api_version=api)
+    user = plugin(f"said({{'token': 'a'}}, '{api}')", apiVersion=api)
     server.accepted = {"Bearer a"}
     with client(server, user) as kube:
         kube.version()
@@ -233,7 +225,7 @@ def test_a_plugin_runs_again_when_its_token_ends(server, tmp_path):
         "path = os.environ['COUNT']\n"
         "open(path, 'a').write('x')\n"
         "said({'token': str(len(open(path).read())), 'expirationTimestamp': '2026-01-01T00:00:00Z'})",
-        env=[Variable(name="COUNT", value=str(count))],
+        env=[NameValue(name="COUNT", value=str(count))],
     )
     server.accepted = {"Bearer 1"}
     with client(server, user) as kube:
@@ -247,14 +239,15 @@ def test_a_plugin_runs_again_when_its_token_ends(server, tmp_path):
     assert count.read_text() == "xxx"
 
 
-def test_a_plugin_is_told_of_the_call_and_of_the_cluster(server, tmp_path):
+def test_a_plugin_is_told_of_the_call_and_of_the_cluster(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OWN", "mine")
     out = tmp_path / "out"
     user = plugin(
         f"open({str(out)!r}, 'w').write(os.environ['KUBERNETES_EXEC_INFO'] + '\\n' + os.environ['OWN'])\n"
         "said({'token': 't'})",
         provide_cluster_info=True,
     )
-    with client(server, user, {"OWN": "mine"}, tls_server_name="n") as kube:
+    with client(server, user, tls_server_name="n") as kube:
         kube.version()
     told, own = out.read_text().splitlines()
     assert own == "mine"
@@ -279,7 +272,7 @@ FAILURES = {
     ),
     "one with nothing": (plugin("said(None)"), "gives nothing and no token, which confcom cannot use"),
     "one that is not installed": (
-        plugin("", command="no-such-plugin", install_hint="get it\n  from your cloud"),
+        plugin("", command="no-such-plugin", installHint="get it\n  from your cloud"),
         "credential plugin no-such-plugin is not installed, or not in PATH; get it from your cloud",
     ),
     "one that is no program": (plugin("", command="/dev/null"), "/dev/null cannot be run: Permission denied"),
