@@ -40,7 +40,6 @@ from confcom.quote.origin import PCKCAKind
 
 app = typer.Typer(help="Fetch, show and carry collateral: CRLs, TCB info and QE identity.", no_args_is_help=True)
 
-_SECONDS_A_DAY = 86_400
 FMSPC_SIZE = 6
 
 _AtOption = Annotated[
@@ -242,9 +241,9 @@ def _part_document(part: PartSummary, at: datetime) -> dict[str, Any]:
         "evaluation_number": part.number,
         "from": format_time(part.window.start),
         "until": format_time(part.window.end),
-        "days_left": int(part.time_left(at).total_seconds() // _SECONDS_A_DAY),
-        "ok": part.problem(at) is None,
-        "ends_soon": part.ends_soon(at),
+        "days_left": part.window.left(at).days,
+        "ok": part.window.problem(at) is None,
+        "ends_soon": part.window.ends_soon(at),
     }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from confcom.errors import CollateralFormatError
 from confcom.quote.certificates import Certificate, CertificateError, RevocationList, split_chain
@@ -20,18 +20,6 @@ class PartSummary:
     window: Window
     issuer: str
     number: int | None = None
-
-    def time_left(self, at: datetime) -> timedelta:
-        """How long it still holds; negative where it has ended."""
-        return self.window.left(at)
-
-    def problem(self, at: datetime) -> str | None:
-        """Why it does not hold at `at`, in words, or None."""
-        return self.window.problem(at)
-
-    def ends_soon(self, at: datetime) -> bool:
-        """Whether it still holds, but for less than a week."""
-        return self.window.ends_soon(at)
 
 
 def summarise(collateral: Collateral) -> tuple[PartSummary, ...]:

@@ -160,7 +160,7 @@ class TestSummary:
     def test_a_week_before_the_end_is_soon(self, collateral, now, days, problem, soon):
         tcb_info = summarise(collateral)[2]
         moment = now + timedelta(days=days)
-        assert (tcb_info.problem(moment) is not None, tcb_info.ends_soon(moment)) == (problem, soon)
+        assert (tcb_info.window.problem(moment) is not None, tcb_info.window.ends_soon(moment)) == (problem, soon)
         assert earliest_end(collateral) == tcb_info.window.end
 
     @pytest.mark.parametrize(
