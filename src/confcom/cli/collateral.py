@@ -33,14 +33,13 @@ from confcom.cli.output import OutputFormat, OutputOption, data, print_json, pri
 from confcom.cli.quote_files import read_quote_file
 from confcom.collateral import Cache, Obtained, UpdateChannel, Wanted, read_path, summarise, write_bundle
 from confcom.collateral.cache import age_in_words
+from confcom.collateral.source import FMSPC_SIZE
 from confcom.collateral.summary import PartSummary
 from confcom.errors import InputError
 from confcom.quote import format_time
 from confcom.quote.origin import PCKCAKind
 
 app = typer.Typer(help="Fetch, show and carry collateral: CRLs, TCB info and QE identity.", no_args_is_help=True)
-
-FMSPC_SIZE = 6
 
 _AtOption = Annotated[
     str | None, typer.Option("--at", metavar="YYYY-MM-DDTHH:MM:SSZ", help="Judge windows at this time. [now]")
