@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from helper_process import HelperProcess, Load, ask, connect, exchange, frame, kill, read_all
-from quote_requests import error_code, judged, quote_check, quote_of, quote_request
+from quote_requests import KEY_ID, error_code, judged, quote_check, quote_of, quote_request
 
 from confcom.aesm import Client
+from confcom.aesm import messages as m
 
 KILLS = 10
+INIT = m.InitQuoteExRequest(att_key_id=KEY_ID, b_pub_key_id=True, buf_size=32).envelope()
 NUM = bytes.fromhex("aa0103489875")
 NUM_OK = bytes.fromhex("aa010408001001")
 
@@ -221,6 +223,28 @@ def test_limit_of_open_files_that_is_too_low_is_said_at_the_start(start_helper):
     helper = start_helper(wait=False, descriptors=64)
     assert helper.wait_end() == 3
     assert "the limit of open files is 64: raise it" in "\n".join(helper.log)
+
+
+def test_flood_of_those_who_wait_for_a_key_locks_nobody_out(short_dir):
+    """With 250 descriptors an origin may have 132 connections, a quarter of which may wait for the key."""
+    wrong = short_dir / "wrong"
+    wrong.mkdir()
+    (wrong / "letter.txt").write_text("not a machine")
+    helper = HelperProcess(short_dir, wrong, descriptors=250)
+    helper.wait_for_line("serving")
+    flood = [connect(helper.socket) for _ in range(200)]
+    try:
+        for sock in flood:
+            sock.sendall(frame(INIT))
+        start = time.monotonic()
+        assert ask(helper.socket, NUM) == NUM_OK
+        assert time.monotonic() - start < 1
+        assert error_code(flood[-1].recv(65536)[4:], m.InitQuoteExResponse) == 18
+        assert helper.metric("requests_total", type="InitQuoteEx", code="18") == 200 - 132 // 4
+    finally:
+        for sock in flood:
+            sock.close()
+        helper.end()
 
 
 def test_answers_that_need_no_qe_come_before_any_worker_is_ready(start_helper, short_dir, platform):

@@ -50,8 +50,10 @@ class Front:
         """Prepares `workers` workers of a backend; `sockets` is how many paths will be listened on."""
         reserved = sockets + workers * DESCRIPTORS_PER_WORKER
         self.listeners = Listeners(self._request, self._quoted, self._dispatch, reserved=reserved)
-        # Half of an origin's connections may wait for quotes; the rest are answered BUSY, and so never locked out.
+        # Half of an origin's connections may wait for quotes, and a quarter for the key; the rest are answered BUSY,
+        # and so never locked out.
         self.ring: Ring[Client] = Ring(min(MAX_QUEUED_PER_ORIGIN, self.listeners.per_origin // 2))
+        self._for_key: Ring[Client] = Ring(min(MAX_QUEUED_PER_ORIGIN, self.listeners.per_origin // 4))
         self.pool = Pool(
             backend,
             workers,
@@ -70,7 +72,6 @@ class Front:
         self.waits = Histogram()
         self.queue_waits = Histogram()
         self.last_causes: dict[int, tuple[str, float]] = {}
-        self._for_key: list[Client] = []
         self._refresh: asyncio.Task[None] | None = None
         self._refreshed: service.Key | None = None
         self._loop = asyncio.get_running_loop()
@@ -114,9 +115,10 @@ class Front:
             self._queue(client, request)
         elif self.key is not None:
             self._send(client, self._from_key(request, self.key))
-        else:
-            self._for_key.append(client)
+        elif self._for_key.put(client.origin.name, client):
             self._refresh_key()
+        else:
+            self._refuse(client, AESM.BUSY)
 
     def _queue(self, client: Client, request: m.GetQuoteExRequest) -> None:
         if self.key is not None and (request.buf_size or 0) < self.key.quote_size:
@@ -187,9 +189,8 @@ class Front:
     def _publish_key(self, key: service.Key) -> None:
         self.key = key
         self.key_seen.set()
-        waiting, self._for_key = self._for_key, []
-        for client in waiting:
-            if not client.gone and client.request is not None:
+        while (client := self._for_key.get()) is not None:
+            if client.request is not None:
                 self._send(client, self._from_key(client.request, key))
 
     def _refresh_key(self) -> None:
@@ -210,10 +211,8 @@ class Front:
         if self._refreshed is not None:
             self._publish_key(self._refreshed)
         elif code:
-            waiting, self._for_key = self._for_key, []
-            for client in waiting:
-                if not client.gone:
-                    self._refuse(client, code)
+            while (client := self._for_key.get()) is not None:
+                self._refuse(client, code)
 
     def _failed(self, code: int, cause: str) -> None:
         self.last_causes[code] = (cause, time.time())
@@ -228,6 +227,6 @@ class Front:
         for client in list(self.listeners.clients.values()):
             if client.frame is None and client.since < late:
                 self._refuse(client, code)
-        self._for_key = [client for client in self._for_key if not client.gone]
-        self.ring.remove_if(lambda client: client.gone)
+        for queue in (self.ring, self._for_key):
+            queue.remove_if(lambda client: client.gone)
         self._dispatch()
