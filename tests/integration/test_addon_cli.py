@@ -323,10 +323,13 @@ def test_show_counts_the_pods_that_a_manual_update_leaves(cluster, tmp_path):
     file.write_text(yaml.safe_dump(head | {"spec": spec}))
     cluster.run("addon", "enable", "-f", str(file), "--wait")
     assert "sgx-quote-helper   2 of 2 node(s), rolled out" in cluster.run("addon", "show")[1]
-    cluster.api.objects[HELPER].item["status"]["updatedNumberScheduled"] = 0
+    cluster.run("addon", "update", "--image", "a:2", "--wait")
     code, out, _ = cluster.run("addon", "show")
     assert code == 0
     assert "sgx-quote-helper   2 of 2 node(s), 2 of them of the former version until their pods are deleted" in out
+    cluster.controllers.delete_pod(cluster.api.get("v1", "pods", "confcom-system", "sgx-quote-helper-sgx-1-1"))
+    cluster.api.settle()
+    assert "sgx-quote-helper   2 of 2 node(s), 1 of them of the former version" in cluster.run("addon", "show")[1]
 
 
 def test_show_says_what_it_may_not_find_out(cluster):

@@ -60,19 +60,7 @@ class Controllers:
         generation = item["metadata"]["annotations"][TEMPLATE_COUNTER]
         nodes = [n for n in self.api.all(*NODES) if fits(n, item["spec"]["template"]["spec"])]
         for node in nodes:
-            pods = self._pods_of(item, node)
-            new = [p for p in pods if p["metadata"]["labels"]["pod-template-generation"] == generation]
-            old = [p for p in pods if p not in new]
-            surge = item["spec"]["updateStrategy"].get("rollingUpdate", {}).get("maxSurge", 0)
-            if old and not surge:
-                for pod in old:
-                    self.delete_pod(pod)
-            if not new:
-                new = [self._create_pod(item, node, generation)]
-            self._update_pod(new[0], node)
-            if _is_ready(new[0]):
-                for pod in old:
-                    self.delete_pod(pod)
+            self._roll_node(item, node, generation)
         kept = {n["metadata"]["name"] for n in nodes}
         for pod in list(self.api.all(*PODS)):
             if (
@@ -81,6 +69,23 @@ class Controllers:
             ):
                 self.delete_pod(pod)
         self._status(item, nodes, generation)
+
+    def _roll_node(self, item, node, generation):
+        """As the real controller: an old pod that is not ready goes at once, whatever maxSurge says."""
+        pods, strategy = self._pods_of(item, node), item["spec"]["updateStrategy"]
+        new = [p for p in pods if p["metadata"]["labels"]["pod-template-generation"] == generation]
+        old = [p for p in pods if p not in new]
+        if old and strategy["type"] == "OnDelete":
+            return
+        surge = strategy.get("rollingUpdate", {}).get("maxSurge", 0)
+        for pod in [p for p in old if not surge or not _is_ready(p)]:
+            self.delete_pod(pod)
+        if not new:
+            new = [self._create_pod(item, node, generation)]
+        self._update_pod(new[0], node)
+        if _is_ready(new[0]):
+            for pod in old:
+                self.delete_pod(pod)
 
     def _pods_of(self, item, node):
         owner = f"{item['metadata']['namespace']}/{item['metadata']['name']}"
