@@ -74,7 +74,9 @@ class Verification:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the quote is not genuine: one sentence for each step that was judged and did not hold."""
-        failed = (step for step in self.steps if step.judged and not step.ok)
+        missed = [step for step in self.steps if not step.ok]
+        # A step is not judged because an earlier one did not hold; were it otherwise, no quote may pass by that.
+        failed = [step for step in missed if step.judged] or missed
         return tuple(f"step {step.number} ({step.name}): {step.detail}" for step in failed)
 
     @property

@@ -1,5 +1,7 @@
 """The policy: one row for each thing that an enclave can be otherwise than wanted."""
 
+from dataclasses import replace
+
 import pytest
 
 from confcom.codes import TCBStatus
@@ -116,6 +118,13 @@ def test_no_policy_makes_a_forgery_pass(machine):
     assert policy.appraise(found) == found.reasons != ()
     with pytest.raises(QuoteVerificationError, match=r"the quote is refused: step 12 \(quote signature\)"):
         policy.require(found)
+
+
+def test_a_step_that_was_not_judged_never_makes_a_quote_pass(genuine):
+    unjudged = replace(genuine.steps[14], ok=False, judged=False, detail="not judged: it rests on nothing")
+    found = replace(genuine, verdict=False, steps=(*genuine.steps[:14], unjudged))
+    with pytest.raises(QuoteVerificationError, match=r"step 15 \(TCB status\): not judged: it rests on nothing$"):
+        Policy(allow_debug=True).require(found)
 
 
 def test_failed_steps_come_before_what_the_policy_wants(machine):
