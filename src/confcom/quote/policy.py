@@ -67,10 +67,14 @@ class Policy:
             _require_measurements(field, getattr(self, field))
         if self.report_data is not None:
             _require_size("report_data", self.report_data, report_data.REPORT_DATA_SIZE)
-        for field in ("isv_prod_id", "min_isv_svn"):
+        for field, most in (
+            ("isv_prod_id", 0xFFFF),
+            ("min_isv_svn", 0xFFFF),
+            ("min_tcb_evaluation_data_number", 0xFFFF_FFFF),
+        ):
             number = getattr(self, field)
-            if number is not None and not 0 <= number <= 0xFFFF:
-                raise InputError(f"policy: {field} must be 0 to 65535, is {number}")
+            if number is not None and not 0 <= number <= most:
+                raise InputError(f"policy: {field} must be 0 to {most}, is {number}")
         if TCBStatus.REVOKED in self.accepted_statuses:
             raise InputError("policy: Revoked cannot be accepted: keys of such a platform are known to have leaked")
         for name in self.rejected_advisories | (self.accepted_advisories or frozenset()):

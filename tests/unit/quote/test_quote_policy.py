@@ -148,6 +148,10 @@ MALFORMED = {
     "report_data": ({"report_data": bytes(32)}, "policy: report_data needs 64 bytes, not 32"),
     "isv_prod_id": ({"isv_prod_id": 65536}, "policy: isv_prod_id must be 0 to 65535, is 65536"),
     "min_isv_svn": ({"min_isv_svn": -1}, "policy: min_isv_svn must be 0 to 65535, is -1"),
+    "min_tcb_evaluation_data_number": (
+        {"min_tcb_evaluation_data_number": 1 << 32},
+        "policy: min_tcb_evaluation_data_number must be 0 to 4294967295, is 4294967296",
+    ),
 }
 
 
