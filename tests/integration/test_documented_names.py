@@ -238,3 +238,8 @@ def test_pages_that_programs_name_are_there():
     named = set(re.findall(r"docs/[a-z/-]+\.md", SOURCES + (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
     assert len(named) >= 3
     assert {page for page in named if not (ROOT / page).is_file()} == set()
+
+
+def test_every_verb_is_on_the_page_of_the_command_line():
+    page = (ROOT / "docs/reference/command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == set(typer.main.get_command(app).commands)
