@@ -41,7 +41,8 @@ def read_policy(data: bytes, name: str) -> dict[str, Any]:
         raise InputError(f"{name}: over {MAX_POLICY_BYTES >> 10} KiB, which no policy has")
     found = _decode(data, name)
     version = found.pop("version", None)
-    if version != VERSION or not isinstance(version, int) or isinstance(version, bool):
+    # `true` and 1.0 are equal to 1 as well.
+    if type(version) is not int or version != VERSION:
         raise InputError(f"{name}: version: {_other_version(version)}; this program reads version = {VERSION}")
     return check_values(found, lambda key: f"{name}: {key}")
 
@@ -78,8 +79,10 @@ def make_policy(values: Mapping[str, Any], hashed: bytes | None = None) -> Polic
     """The policy of checked values; `hashed` holds the bytes of the file that `report_data_sha256_of` names.
 
     Raises:
-        InputError: a value that no report could have.
+        InputError: a value that no report could have, or a file's name without its bytes.
     """
+    if hashed is None and "report_data_sha256_of" in values:
+        raise InputError(f"report_data_sha256_of: the bytes of {values['report_data_sha256_of']} are not given")
     wanted = {key: values[key] for key in values if key in _OF_POLICY}
     if hashed is not None:
         wanted["report_data"] = report_data.sha256_of(hashed, values.get("nonce", b""))

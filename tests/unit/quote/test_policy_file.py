@@ -70,6 +70,12 @@ def test_an_empty_policy_is_the_default_one():
     assert make_allowance({}) == Allowance(clock_slack=timedelta(minutes=5))
 
 
+def test_a_file_to_be_hashed_is_not_forgotten():
+    values = read("version = 1\nreport_data_sha256_of = 'key.pem'")
+    with pytest.raises(InputError, match=r"^report_data_sha256_of: the bytes of key\.pem are not given$"):
+        make_policy(values)
+
+
 KNOWN = f"known are version, {', '.join(sorted(KEYS))}"
 BAD = {
     "unknown key": ("version = 1\nmr_enclav = 'aa'", f"mr_enclav: there is no such key; {KNOWN}"),
