@@ -202,11 +202,11 @@ class THIM:
         except CollateralError as error:
             if self.secondary is None:
                 raise
-            return self._from_secondary(wanted, now, error)
+            return self._from_secondary(self.secondary, wanted, now, error)
 
-    def _from_secondary(self, wanted: Wanted, now: datetime, first: CollateralError) -> Obtained:
+    def _from_secondary(self, address: str, wanted: Wanted, now: datetime, first: CollateralError) -> Obtained:
         try:
-            found = _THIMAt(self.secondary or "", self._network).obtain(wanted, now)
+            found = _THIMAt(address, self._network).obtain(wanted, now)
         except CollateralError as second:
             raise CollateralError(f"{first} Then {second}", passing=first.passing or second.passing) from second
         return replace(found, notes=(*found.notes, f"the nearer address was passed over: {first}"))

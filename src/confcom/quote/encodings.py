@@ -55,9 +55,9 @@ def find_quote(data: bytes) -> FoundQuote:
     """
     if not data.strip():
         raise InputError("no quote found: the input is empty")
-    hint = ""
     if len(data) > MAX_WRAPPED_BYTES:
         raise InputError(f"no quote found: the input has {len(data)} bytes; at most {MAX_WRAPPED_BYTES} are read")
+    hint = ""
     candidates = _candidates(FoundQuote(data=data), _MAX_LAYERS)
     for candidate in itertools.islice(candidates, _MAX_CANDIDATES):
         if problem := _unusable(candidate.data):
