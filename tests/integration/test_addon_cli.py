@@ -316,6 +316,19 @@ def test_a_restart_is_no_drift(cluster, key, code):
     assert cluster.api.get(*HELPER) == before
 
 
+def test_an_update_says_which_helpers_no_batch_bounds(cluster):
+    cluster.run(*ENABLE)
+    notice = (
+        "1 quote helper(s) were not ready, on sgx-1; Kubernetes replaces those at once, whatever spec.update.batch says"
+    )
+    pod = cluster.api.objects["v1", "pods", "confcom-system", "sgx-quote-helper-sgx-1-1"].item
+    pod["status"]["conditions"][1]["status"] = "False"
+    assert notice not in cluster.run("addon", "update")[2]
+    pod["status"]["conditions"][1]["status"] = "False"
+    assert notice in cluster.run("addon", "update", "--image", "registry.example/confcom:2")[2]
+    assert notice not in cluster.run("addon", "update", "--image", "registry.example/confcom:3")[2]
+
+
 def test_show_counts_the_pods_that_a_manual_update_leaves(cluster, tmp_path):
     file = tmp_path / "cc.yaml"
     head = {"apiVersion": RESOURCE[0], "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}

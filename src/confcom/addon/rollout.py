@@ -4,7 +4,7 @@ Pure functions over the DaemonSet, its pods and its Events; `cluster-addon.md` 1
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from confcom.addon import names
 from confcom.addon.events import HELD, REFUSED, last_word, time_of
 from confcom.kube.api import Object
 
+# Nodes that a sentence names at the most; a cluster can have a thousand.
+_NAMED: Final = 3
 # What is quoted of a message; a runtime's can have pages.
 _MESSAGE_CHARACTERS: Final = 200
 _TEMPLATE_COUNTER: Final = "deprecated.daemonset.template.generation"
@@ -123,6 +125,27 @@ def _held(pod: Object, events: list[Object]) -> str | None:
         return None
     event = last_word(events, "Pod", pod["metadata"]["name"], HELD)
     return None if event is None else f"cannot start ({event['reason']}: {_short(str(event.get('message', '')))})"
+
+
+def replaced_at_once(pods: Iterable[Object]) -> str | None:
+    """What an update of the quote helper means where old ones are not ready: no batch bounds how many go at once."""
+    unready = [pod for pod in pods if _is_helper(pod) and pod_problem(pod) is not None]
+    if not unready:
+        return None
+    return (
+        f"{len(unready)} quote helper(s) were not ready, on {_some_nodes(unready)}; Kubernetes replaces those at once, "
+        "whatever spec.update.batch says"
+    )
+
+
+def _is_helper(pod: Object) -> bool:
+    return (pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) == names.QUOTE_HELPER
+
+
+def _some_nodes(pods: list[Object]) -> str:
+    found = sorted({node_of(pod) for pod in pods})
+    more = len(found) - _NAMED
+    return ", ".join(found[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def may_say_more(pod: Object) -> bool:

@@ -21,6 +21,7 @@ from confcom.addon.observation import (
 from confcom.addon.provider import missing_service, settle_provider
 from confcom.addon.render import render
 from confcom.addon.resource import write_resource
+from confcom.addon.rollout import replaced_at_once
 from confcom.addon.schema import definition
 from confcom.addon.spec import Spec
 from confcom.errors import AddonRefusedError, InputError, KubeAPIError
@@ -118,6 +119,9 @@ class Switch:
             if item["kind"] != "Namespace" or before is None or is_ours(before):
                 self._apply(item, before)
         self._prune(rendered, found)
+        rolls = spec.update.policy == "Gated" and self._has_changed(names.QUOTE_HELPER)
+        if rolls and (notice := replaced_at_once(found.pods)):
+            self.say(notice)
         return spec
 
     def update(self, changes: Changes) -> Spec:
@@ -236,6 +240,11 @@ class Switch:
         outcome = "repaired" if taken_back else _outcome(before, applied.object, created=applied.created)
         self.done.append(Done(object=title(item), outcome=outcome, fields=taken_back))
         return applied.object
+
+    def _has_changed(self, component: str) -> bool:
+        """Whether a DaemonSet that was there is now another."""
+        changed = [done.object for done in self.done if done.outcome in ("changed", "repaired")]
+        return any(text.startswith("DaemonSet ") and text.endswith(f"/{component}") for text in changed)
 
     def _prune(self, rendered: list[Object], found: Observation) -> None:
         """Removes what was rendered once and is no longer: the helper's objects when it is switched off."""
