@@ -29,6 +29,8 @@ def test_socket_folder_that_was_removed_is_made_again(start_helper):
 
     assert Client(helper.socket).get_quote_size() > 1020
     assert Path(helper.socket).parent.stat().st_mode & 0o777 == 0o755
+    helper.wait_for_line("serving again a path that was removed")
+    assert not any("somebody else" in line for line in helper.log)
 
 
 @pytest.mark.parametrize("generations", [(1, 2), (2, 1)])

@@ -108,7 +108,7 @@ class Seats:
                 dead = 0.0 if seat.dead_since is None else now - seat.dead_since
                 move = decide(self._registry.me, others, str(seat.path), inode, dead)
                 if move is Move.TAKE:
-                    self._take(seat)
+                    self._take(seat, inode)
                     continue
                 # Another helper serves it, or this one does.
                 seat.problem = None
@@ -143,7 +143,8 @@ class Seats:
         for origin in list(self._lingering):
             self._end_lingering(origin)
 
-    def _take(self, seat: Seat) -> None:
+    def _take(self, seat: Seat, found: tuple[int, int] | None) -> None:
+        """Serves a path, at which something else was `found`, or nothing."""
         try:
             # Somebody may have removed the folder since.
             _make_folder(seat.path.parent)
@@ -162,12 +163,15 @@ class Seats:
         self.take_overs += 1
         if old is None:
             event(logger, logging.INFO, "serving", path=seat.path, generation=self._registry.me.generation)
+            return
+        if found is None:
+            event(logger, logging.WARNING, "serving again a path that was removed", cause="removed", path=seat.path)
         else:
             event(
                 logger, logging.WARNING, "serving again a path that somebody else had taken", cause="displaced",
                 path=seat.path, hint="helpers of one path need the same --state-dir",
             )  # fmt: skip
-            self._listeners.remove(old)
+        self._listeners.remove(old)
 
     def _record(self, seat: Seat, inode: tuple[int, int]) -> None:
         self._registry.update(sockets={**self._registry.me.sockets, str(seat.path): inode})
