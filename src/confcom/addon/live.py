@@ -7,6 +7,7 @@ from typing import Final
 from confcom.addon import names
 from confcom.addon.nodes import Heard, NodeView, epc_of, read_status, views
 from confcom.addon.observation import is_ours
+from confcom.addon.rollout import is_cut_off
 from confcom.addon.spec import Spec
 from confcom.errors import KubeAPIError
 from confcom.kube import kinds
@@ -29,11 +30,11 @@ def read_nodes(api: KubeAPI, spec: Spec, nodes: Iterable[Object]) -> list[NodeVi
 
 
 def hear(api: KubeAPI, pods: list[Object]) -> dict[str, Heard]:
-    """What each running pod says of itself, by pod name.
+    """What each running pod says of itself, by pod name; one whose node is silent would only be waited for.
 
     Where none of the first ones can be heard, the way to them is closed, and the others are not waited for.
     """
-    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running" and not is_cut_off(pod)]
     with concurrent.futures.ThreadPoolExecutor(PARALLEL_CALLS) as pool:
         answers = list(pool.map(lambda pod: _ask(api, pod), running[:PARALLEL_CALLS]))
         others = running[PARALLEL_CALLS:]

@@ -58,6 +58,14 @@ def test_every_running_pod_is_asked():
     assert {port for _, port in proxy.asked} == {9410}
 
 
+def test_a_pod_of_a_silent_node_is_not_waited_for():
+    proxy = Proxy(silent)
+    dead = pods(1)
+    dead[0]["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    assert hear(proxy, dead) == {}
+    assert proxy.asked == []
+
+
 @pytest.mark.parametrize("phase", ["Pending", "Succeeded", "Failed", "Unknown"])
 def test_a_pod_that_does_not_run_is_not_asked(phase):
     proxy = Proxy(well)
