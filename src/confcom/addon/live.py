@@ -60,7 +60,7 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
     is_plugin = labels.get(names.COMPONENT_LABEL) == names.DEVICE_PLUGIN
     ports = (names.DEVICE_PLUGIN_PORT,) if is_plugin else names.QUOTE_HELPER_PORTS
     generation = labels.get("pod-template-generation")
-    heard = Heard(problem="its HTTP port was not asked")
+    problem = "its HTTP port does not answer"
     for port in ports:
         try:
             heard = read_status(api.ask_pod(metadata["namespace"], metadata["name"], port, "/status"))
@@ -69,8 +69,10 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
                 return Heard(
                     problem="more is not known: you may not use pods/proxy (docs/reference/rbac.md)", is_refused=True
                 )
-            heard = heard if heard.status else Heard(problem="its HTTP port does not answer")
             continue
-        if heard.status and (generation is None or str(heard.status.get("generation")) == generation):
+        if heard.status and generation not in (None, str(heard.status.get("generation"))):
+            heard = Heard(problem="only the other helper of its node answers")
+        if heard.status:
             return heard
-    return heard
+        problem = heard.problem
+    return Heard(problem=problem)

@@ -106,6 +106,41 @@ def test_one_that_answers_keeps_the_others_asked():
     assert [name for name, said in heard.items() if said.status] == ["p15"]
 
 
+class Shared(Proxy):
+    """A node with two helpers on its network: each port has what `ports` says, or nobody."""
+
+    def __init__(self, ports):
+        super().__init__(None)
+        self._ports = ports
+
+    def ask_pod(self, namespace, pod, port, path):
+        if port not in self._ports:
+            raise KubeAPIError("connection refused", status=503)
+        return json.dumps({"program": "sgx-quote-helper", "generation": self._ports[port]}).encode()
+
+
+SHARED = {
+    "its own": ({9411: 2}, 2, ""),
+    "the second port is its own": ({9411: 1, 9412: 2}, 2, ""),
+    "only the older one's": ({9411: 1}, None, "only the other helper of its node answers"),
+    "both of others": ({9411: 1, 9412: 3}, None, "only the other helper of its node answers"),
+    "nobody": ({}, None, "its HTTP port does not answer"),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_helper_never_speaks_for_the_other_one_of_its_node(name):
+    ports, generation, problem = SHARED[name]
+    labels = {"confcom.io/component": "sgx-quote-helper", "pod-template-generation": "2"}
+    pod = {
+        "metadata": {"name": "p", "namespace": "confcom-system", "labels": labels},
+        "status": {"phase": "Running"},
+    }
+    said = hear(Shared(ports), [pod])["p"]
+    assert (said.status or {}).get("generation") == generation
+    assert said.problem == problem
+
+
 class Crowd(Proxy):
     """A cluster of very many pods, of which few matter; each page is gone when the next one is read."""
 
