@@ -59,8 +59,12 @@ def _unreachable(path: str, error: OSError) -> AESMUnavailableError:
     elif error.errno in (errno.ECONNRESET, errno.EPIPE):
         # It closed with our request, or a part of it, unread.
         return _closed(path, "a part of the request")
+    elif error.errno == errno.EACCES:
+        problem = "this user may not open it, or a folder on the way to it"
+        advice = "the quote helper's own socket is open to everybody: look at the folders, SELinux and AppArmor"
     else:
-        problem, advice = error.strerror or str(error), "see docs/how-to/troubleshoot.md"
+        # A path that is too long, or a socket of another kind.
+        problem, advice = error.strerror or str(error), "name the quote helper's socket"
     return AESMUnavailableError(f"{path}: {problem}; {advice}")
 
 

@@ -1,6 +1,7 @@
 """Both AESM clients against odd servers on real sockets: which family of error, and exactly what it says."""
 
 import asyncio
+import errno
 import socket
 import threading
 import time
@@ -133,7 +134,25 @@ class TestUnavailable:
 
     def test_path_is_longer_than_a_socket_s_can_be(self, client, short_dir):
         path = str(short_dir / ("x" * 120))
-        assert self.refused(client, path).startswith(f"{path}: AF_UNIX path too long; ")
+        assert self.refused(client, path) == f"{path}: AF_UNIX path too long; name the quote helper's socket"
+
+    def test_socket_is_of_another_kind(self, client, path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(path)
+            assert self.refused(client, path) == (
+                f"{path}: Protocol wrong type for socket; name the quote helper's socket"
+            )
+
+    def test_socket_that_the_user_may_not_open(self, client, path, monkeypatch):
+        def connect(_, address):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        # The superuser, as whom tests may run, is never refused.
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        assert self.refused(client, path) == (
+            f"{path}: this user may not open it, or a folder on the way to it; the quote helper's own socket is open "
+            "to everybody: look at the folders, SELinux and AppArmor"
+        )
 
     def test_silence_ends_at_the_deadline(self, client, path):
         with OddServer(path, lambda connection: server.released.wait(10)) as server:
