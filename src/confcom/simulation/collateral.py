@@ -85,8 +85,8 @@ class CollateralOptions:
 
     `tcb_status` takes the place of the platform's own. `missing_level` leaves out every TCB level that the platform
     reaches. `revoke_pck` puts the PCK certificate on the PCK CRL. `evaluation_number` stands in TCB info and QE
-    identity. All parts start `issued` before now (a negative
-    span lies in the future) and end after `lifetime`, the root's CRL after `root_crl_lifetime`.
+    identity. All parts start `issued` before now (a negative span lies in the future) and end after `lifetime`, the
+    root's CRL after `root_crl_lifetime`.
     """
 
     tcb_status: TCBStatus | None = None
