@@ -84,7 +84,13 @@ MATRIX: tuple[Row, ...] = (
         verdict=Verdict.LIMITED,
         why="a kubelet restart on a full node of over 16 GiB of EPC freezes it for minutes; see doctor",
     ),
-    Row(part=K, first=(1, 37), last=(1, 37), verdict=Verdict.WORKS, why="schemas checked"),
+    Row(
+        part=K,
+        first=(1, 37),
+        last=(1, 37),
+        verdict=Verdict.LIMITED,
+        why="as 1.36, whose freeze nobody is known to have mended; only the schemas were checked",
+    ),
     Row(part=K, first=(1, 38), last=None, verdict=Verdict.UNTRIED, why="newer than this version of confcom"),
     # device-plugin.md 2.1, 2.2.
     Row(

@@ -21,7 +21,7 @@ CASES = [
     (Part.KUBERNETES, "v1.30.0", Verdict.WORKS),
     (Part.KUBERNETES, "v1.35.9", Verdict.WORKS),
     (Part.KUBERNETES, "v1.36.2", Verdict.LIMITED),
-    (Part.KUBERNETES, "v1.37.0-rc.1", Verdict.WORKS),
+    (Part.KUBERNETES, "v1.37.0-rc.1", Verdict.LIMITED),
     (Part.KUBERNETES, "v1.38.0", Verdict.UNTRIED),
     (Part.KUBERNETES, "v2.0.0", Verdict.UNTRIED),
     (Part.LINUX, "4.15.0-1103-azure", Verdict.LIMITED),
