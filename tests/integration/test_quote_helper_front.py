@@ -126,6 +126,18 @@ def test_worker_that_ends_by_itself_is_logged_with_its_own_status(front, caplog)
         front(scenario)
 
 
+def test_whoever_kills_workers_again_and_again_does_not_fill_the_log(front, caplog):
+    async def scenario(running):
+        await running.ask_all(quote("die"), quote("junk"), quote("lose"), quote("hang"))
+        await running.ready()
+        told = [record for record in caplog.records if record.name.startswith("confcom.quoting")]
+        assert {"worker ready", "enclave lost, worker is replaced"} <= {record.getMessage() for record in told}
+        assert [record.getMessage() for record in told if record.cause is None] == []
+
+    with caplog.at_level("INFO"):
+        front(scenario, hang_seconds=0.3)
+
+
 def test_two_that_kill_workers_do_not_take_the_rest_along(front):
     async def scenario(running):
         bodies = [quote() for _ in range(30)]

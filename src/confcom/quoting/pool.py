@@ -141,7 +141,10 @@ class Pool:
                 return ended.result()
             if worker.key is None and time.monotonic() > deadline:
                 problem = f"a worker did not have its key within {START_SECONDS:.0f} seconds, and was ended"
-                event(logger, logging.ERROR, "worker was not ready in time", worker=worker.index, seconds=START_SECONDS)
+                event(
+                    logger, logging.ERROR, "worker was not ready in time", cause="worker-late",
+                    worker=worker.index, seconds=START_SECONDS,
+                )  # fmt: skip
                 self._on_failure(AESM.SERVICE_UNAVAILABLE, problem)
                 worker.kill()
                 # Said once: one that is stuck in a driver ends when that lets it go.
@@ -263,7 +266,10 @@ class Pool:
             self._on_failure(answer.code, answer.payload.decode(errors="replace"))
             return
         if self._has_key(worker, answer.payload):
-            event(logger, logging.INFO, "worker ready", worker=worker.index, pid=worker.process.pid)
+            event(
+                logger, logging.INFO, "worker ready", cause="worker-ready",
+                worker=worker.index, pid=worker.process.pid,
+            )  # fmt: skip
 
     def _has_key(self, worker: WorkerProcess, report: bytes) -> bool:
         """Notes the key that a worker reports; False if that is none, and the worker is lost."""
@@ -276,7 +282,10 @@ class Pool:
         return True
 
     def _sent_nonsense(self, worker: WorkerProcess, error: Exception) -> None:
-        event(logger, logging.ERROR, "worker sent nonsense and is ended", worker=worker.index, problem=str(error))
+        event(
+            logger, logging.ERROR, "worker sent nonsense and is ended", cause="worker-nonsense",
+            worker=worker.index, problem=str(error),
+        )  # fmt: skip
         self._end(worker)
 
     def _answered(self, worker: WorkerProcess, answer: Message) -> None:
@@ -297,7 +306,7 @@ class Pool:
 
     def _lost_enclave(self, worker: WorkerProcess) -> None:
         """An enclave that power management took does not come back in this process; another worker may have one."""
-        event(logger, logging.WARNING, "enclave lost, worker is replaced", worker=worker.index)
+        event(logger, logging.WARNING, "enclave lost, worker is replaced", cause="enclave-lost", worker=worker.index)
         self._end(worker, AESM.ENCLAVE_LOST, b"each worker that had this request lost its enclave")
 
     def _end(self, worker: WorkerProcess, code: int = AESM.UNEXPECTED, cause: bytes = _DIED) -> None:
