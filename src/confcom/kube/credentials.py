@@ -1,12 +1,14 @@
 """As whom one talks to the API server: lightkube's client, and credential plugins and impersonation besides."""
 
+import ipaddress
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -150,12 +152,38 @@ def open_client(config: SingleConfig, timeout: float) -> httpx2.Client:
         ConfigError: a way to log in that Kubernetes itself has given up.
         OSError, ValueError: certificates or keys cannot be used.
     """
-    client = Client(config, ConnectionParams(timeout=httpx2.Timeout(timeout), proxy=_proxy(config.cluster)))
+    direct = goes_direct(config.cluster.server, os.environ)
+    client = Client(
+        config,
+        ConnectionParams(timeout=httpx2.Timeout(timeout), proxy=_proxy(config.cluster), trust_env=not direct),
+    )
     if isinstance(config.user, User):
         if config.user.exec is not None:
             client.auth = CredentialPlugin(config, config.user.exec)
         client.headers.update(_impersonation(config.user))
     return client
+
+
+def goes_direct(server: str, environment: Mapping[str, str]) -> bool:
+    """Whether the environment's proxy is not for this address: of this machine, or in a range of NO_PROXY.
+
+    So it is to kubectl; httpx knows names there, but no ranges, and asks a proxy for loopback.
+    """
+    host = urlsplit(server).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    named = (environment.get("NO_PROXY") or environment.get("no_proxy") or "").split(",")
+    networks = [network for part in named if (network := _network(part)) is not None]
+    return address.is_loopback or any(address in network for network in networks)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
 
 
 def _proxy(cluster: models.Cluster) -> str | None:

@@ -147,6 +147,50 @@ def test_a_proxy_of_the_kubeconfig_is_asked(server):
     assert proxy.seen[0]["Host"].startswith("cluster.invalid")
 
 
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
+
+
+@pytest.fixture
+def proxied(server, monkeypatch):
+    """The environment's proxy is the server."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    return server
+
+
+def test_the_environments_proxy_is_asked(proxied):
+    with KubeAPI(one_of(Cluster(server="http://cluster.invalid:80")), field_manager="me") as kube:
+        assert kube.version() == "v1.36.2"
+
+
+def test_a_cluster_on_this_machine_is_never_asked_through_a_proxy(proxied):
+    """As with kubectl: a kind cluster works on a machine behind a proxy."""
+    with _Server() as cluster, client(cluster) as kube:
+        assert kube.version() == "v1.36.2"
+        assert len(cluster.seen) == 1
+    assert proxied.seen == []
+
+
+DIRECT = {
+    "localhost": ("https://localhost:6443", {}, True),
+    "loopback": ("https://127.0.0.1:6443", {}, True),
+    "loopback of IPv6": ("https://[::1]:6443", {}, True),
+    "a name": ("https://api.example", {"NO_PROXY": "10.0.0.0/8"}, False),
+    "in a range": ("https://10.1.2.3", {"NO_PROXY": "example.com, 10.0.0.0/8"}, True),
+    "in a range of small letters": ("https://10.1.2.3", {"no_proxy": "10.0.0.0/8"}, True),
+    "in a range of IPv6": ("https://[fd00::1]", {"NO_PROXY": "fd00::/8"}, True),
+    "in no range": ("https://11.1.2.3", {"NO_PROXY": "10.0.0.0/8,fd00::/8"}, False),
+    "no range at all": ("https://10.1.2.3", {}, False),
+}
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_ranges_of_addresses_that_no_proxy_is_for(name):
+    server, environment, direct = DIRECT[name]
+    assert credentials.goes_direct(server, environment) is direct
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
