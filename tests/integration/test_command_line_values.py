@@ -10,7 +10,7 @@ from confcom.cli.main import app, main
 
 DEADLINE_SECONDS = 30
 # How an option that takes a name (and not, for example, a number or hex) shows its value in --help.
-NAMES = ("FILE", "DIR", "PATH", "URL", "QUOTE")
+NAMES = ("FILE", "DIR", "PATH", "URL", "QUOTE", "IMAGE")
 
 
 def named_options():
@@ -19,7 +19,7 @@ def named_options():
 
     def walk(command, words):
         for parameter in command.params:
-            if any(name in (parameter.metavar or "") for name in NAMES) and words[0] != "addon":
+            if any(name in (parameter.metavar or "") for name in NAMES):
                 is_option = parameter.param_type_name == "option"
                 shown = parameter.opts[0] if is_option else parameter.metavar
                 found[" ".join([*words, shown])] = (words, [shown] if is_option else [], shown)

@@ -18,6 +18,7 @@ from confcom.addon.schema import definition
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Done, Switch
 from confcom.addon.waiting import DEFAULT_WAIT_SECONDS, wait_for_rollout, wait_until_gone
+from confcom.cli.option_values import named, named_path
 from confcom.cli.output import OutputFormat, OutputOption, data, print_json, print_table, read_input, talk
 from confcom.kube.api import KubeAPI
 from confcom.kube.config import find_config
@@ -25,12 +26,19 @@ from confcom.kube.kinds import NODE
 
 app = typer.Typer(help="The add-on in the current cluster: one switch for all SGX nodes.", no_args_is_help=True)
 
-ContextOption = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context. [current]")]
-KubeconfigOption = Annotated[Path | None, typer.Option("--kubeconfig", help="The kubeconfig. [KUBECONFIG]")]
-FileOption = Annotated[
-    str | None, typer.Option("-f", "--file", metavar="FILE|-", help=f"A {names.KIND} to start from, YAML or JSON.")
+ContextOption = Annotated[
+    str | None, typer.Option("--context", metavar="NAME", parser=named, help="The kubeconfig's context. [current]")
 ]
-ImageOption = Annotated[str | None, typer.Option("--image", help="The image of both programs.")]
+KubeconfigOption = Annotated[
+    Path | None, typer.Option("--kubeconfig", metavar="FILE", parser=named_path, help="The kubeconfig. [KUBECONFIG]")
+]
+FileOption = Annotated[
+    str | None,
+    typer.Option("-f", "--file", metavar="FILE|-", parser=named, help=f"A {names.KIND} to start from, YAML or JSON."),
+]
+ImageOption = Annotated[
+    str | None, typer.Option("--image", metavar="IMAGE", parser=named, help="The image of both programs.")
+]
 SelectorOption = Annotated[
     str | None,
     typer.Option("--node-selector", metavar="KEY=VALUE,...", help="These nodes instead of all with SGX; '' undoes it."),
@@ -47,7 +55,10 @@ HelperOption = Annotated[
     ),
 ]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help=f"Where the objects are. [{names.DEFAULT_NAMESPACE}]")
+    str | None,
+    typer.Option(
+        "--namespace", "-n", metavar="NAME", parser=named, help=f"Where the objects are. [{names.DEFAULT_NAMESPACE}]"
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every node is there.")]
