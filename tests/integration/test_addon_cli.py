@@ -438,6 +438,27 @@ def test_a_wait_outlives_an_api_server_that_is_away(cluster, client):
     assert cluster.api.away == 0
 
 
+def test_disable_names_the_node_that_keeps_a_pod(cluster, monkeypatch):
+    cluster.run(*ENABLE)
+    cluster.api.create("v1", "configmaps", {"metadata": {"name": "theirs", "namespace": "confcom-system"}})
+    delete = cluster.controllers.delete_pod
+
+    def only_with_its_kubelet(pod):
+        if pod["spec"]["nodeName"] != "sgx-1":
+            delete(pod)
+        pod["metadata"]["deletionTimestamp"] = ENDING
+        pod["status"]["conditions"][1]["status"] = "False"
+
+    monkeypatch.setattr(cluster.controllers, "delete_pod", only_with_its_kubelet)
+    code, _, err = cluster.run("addon", "disable", "--wait", "--timeout", "1")
+    assert code == 3
+    assert err.splitlines()[-1] == (
+        "confcom: not gone after 1 s: Pod sgx-device-plugin-sgx-1-1 on node sgx-1, which does not report: bring it "
+        "back, or delete it; Pod sgx-quote-helper-sgx-1-1 on node sgx-1, which does not report: bring it back, or "
+        "delete it"
+    )
+
+
 def test_an_api_server_that_stays_away_ends_the_wait(cluster, client):
     cluster.api.away = 10**9
     with pytest.raises(KubeAPIError, match=r"^no server is available$"):

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from confcom.addon import names
 from confcom.addon.live import PARALLEL_CALLS, hear
 from confcom.addon.observation import RENDERED_KINDS, RESOURCE, is_ending, is_ours, title
-from confcom.addon.rollout import Rollout, may_say_more, pod_problem, rollout
+from confcom.addon.rollout import Rollout, is_cut_off, may_say_more, node_of, pod_problem, rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Say
 from confcom.errors import KubeAPIError
@@ -94,7 +94,7 @@ def wait_until_gone(api: KubeAPI, say: Say, *, seconds: float) -> None:
             told = left[0]
             say(f"waiting for {told} to go")
         if time.monotonic() > deadline:
-            raise KubeAPIError(f"not gone after {seconds:g} s: {', '.join(left[:5])}", status=0)
+            raise KubeAPIError(f"not gone after {seconds:g} s: {'; '.join(left[:5])}", status=0)
         _rest(began)
 
 
@@ -120,7 +120,7 @@ def _rest(began: float) -> None:
 
 def _left(api: KubeAPI) -> list[str]:
     found = [
-        f"{item['kind']} {item['metadata']['name']}"
+        f"{item['kind']} {item['metadata']['name']}{_where(item)}"
         for kind in (kinds.POD, *RENDERED_KINDS)
         for item in api.list(kind, labels=names.ADDON_SELECTOR)
     ]
@@ -131,6 +131,13 @@ def _left(api: KubeAPI) -> list[str]:
         found.append(title(definition))
     # A namespace that others use was kept on purpose.
     return [text for text in found if not text.startswith("Namespace ")] or _ending_namespaces(api)
+
+
+def _where(item: Object) -> str:
+    """The node of a pod that will not end by itself: only its own kubelet ends a pod."""
+    if item["kind"] != "Pod" or not is_cut_off(item):
+        return ""
+    return f" on node {node_of(item)}, which does not report: bring it back, or delete it"
 
 
 def _ending_namespaces(api: KubeAPI) -> list[str]:
