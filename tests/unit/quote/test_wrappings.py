@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from confcom.errors import InputError
 from confcom.quote import find_quote
+from confcom.quote.encodings import looks_like_quote
 from confcom.quote.wrappings import unwrap
 
 
@@ -204,6 +205,7 @@ def test_a_cut_or_changed_certificate_gives_the_quote_or_that_error(ratls, at, m
     content = bytearray(ratls)
     content[at] ^= mask
     try:
-        find_quote(bytes(content[:size]))
+        found = find_quote(bytes(content[:size]))
     except InputError:
         return
+    assert looks_like_quote(found.data)
