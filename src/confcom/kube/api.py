@@ -147,11 +147,14 @@ class KubeAPI:
         return True
 
     def ask_pod(self, namespace: str, pod: str, port: int, path: str) -> bytes:
-        """What a pod's HTTP port answers, through the API server's pod proxy."""
+        """What a pod's HTTP port answers, through the API server's pod proxy.
+
+        On a node's own network the port can be anybody's, so neither length nor time is left to who answers.
+        """
         where = f"/api/v1/namespaces/{namespace}/pods/{quote(pod)}:{port}/proxy{path}"
-        answer = self._send("GET", where, timeout=PROXY_SECONDS)
-        if len(answer.content) > MAX_PROXIED_BYTES:
-            raise KubeAPIError(f"pod {pod}: {path}: over {MAX_PROXIED_BYTES >> 20} MiB", status=0)
+        # Compressed, a megabyte can become a thousand.
+        plain = {"Accept-Encoding": "identity"}
+        answer = self._send("GET", where, headers=plain, timeout=PROXY_SECONDS, most=MAX_PROXIED_BYTES)
         return bytes(answer.content)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
@@ -168,12 +171,13 @@ class KubeAPI:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = REQUEST_SECONDS,
+        most: int | None = None,
     ) -> httpx2.Response:
         deadline = time.monotonic() + PATIENCE * timeout
         while True:
             # The adapter joins base address and path itself; a leading slash would drop the base's own path.
             answer = self._exchange(
-                method, path.lstrip("/"), params=query, content=content, headers=headers, timeout=timeout
+                method, path.lstrip("/"), params=query, content=content, headers=headers, timeout=timeout, most=most
             )
             wait = _wanted_wait(answer)
             if wait is None or time.monotonic() + wait > deadline:
@@ -184,9 +188,13 @@ class KubeAPI:
             return answer
         raise _failure(answer)
 
-    def _exchange(self, method: str, path: str, *, timeout: float, **parts: Any) -> httpx2.Response:
+    def _exchange(self, method: str, path: str, *, timeout: float, most: int | None, **parts: Any) -> httpx2.Response:
+        parts |= {"timeout": timeout, "extensions": self._extensions}
         try:
-            return self._http.request(method, path, timeout=timeout, extensions=self._extensions, **parts)
+            if most is None:
+                return self._http.request(method, path, **parts)
+            with self._http.stream(method, path, **parts) as answer:
+                return _bounded(answer, most, time.monotonic() + timeout)
         except httpx2.TimeoutException as error:
             raise KubeAPIError(f"cluster {self.server}: no answer within {timeout:g} s", status=0) from error
         except (httpx2.HTTPError, OSError) as error:
@@ -207,6 +215,19 @@ class _ExpiredPageError(KubeAPIError):
     def __init__(self, sentence: str, *, next_page: str) -> None:
         super().__init__(sentence, status=_EXPIRED, reason="Expired")
         self.next_page = next_page
+
+
+def _bounded(answer: httpx2.Response, most: int, deadline: float) -> httpx2.Response:
+    """An answer with its body as it came, read to a length and a time and not to its end."""
+    body = bytearray()
+    for part in answer.iter_raw():
+        body += part
+        if len(body) > most:
+            raise KubeAPIError(f"{answer.request.url.path}: over {most >> 20} MiB", status=0)
+        if time.monotonic() > deadline:
+            raise httpx2.ReadTimeout("the answer does not end")
+    wait = {"Retry-After": answer.headers["retry-after"]} if "retry-after" in answer.headers else {}
+    return httpx2.Response(answer.status_code, headers=wait, content=bytes(body), request=answer.request)
 
 
 def _wanted_wait(answer: httpx2.Response) -> float | None:

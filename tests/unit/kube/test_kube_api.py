@@ -1,5 +1,7 @@
 """The API client over real HTTP: pages, conflicts, what is not JSON, and what never answers."""
 
+import contextlib
+import gzip
 import socket
 import threading
 
@@ -152,8 +154,57 @@ def test_pod_proxy(server, kube):
 def test_pod_that_says_too_much(server, kube):
     server.api.create("v1", "pods", {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": []}})
     server.api.pod_answers["p", 9411, "/status"] = b" " * (kube_api.MAX_PROXIED_BYTES + 1)
-    with pytest.raises(KubeAPIError, match="pod p: /status: over 1 MiB"):
+    with pytest.raises(KubeAPIError, match=r"^/api/v1/namespaces/default/pods/p:9411/proxy/status: over 1 MiB$"):
         kube.ask_pod("default", "p", 9411, "/status")
+
+
+ENDLESS = {
+    "without end": (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536, "over 1 MiB"),
+    "a byte at a time": (b"HTTP/1.1 200 OK\r\n\r\n", b" ", "no answer within 0.3 s"),
+    "an error without end": (b"HTTP/1.1 500 x\r\n\r\n", b" " * 65536, "over 1 MiB"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_pod_that_never_ends_its_answer(name, tmp_path, monkeypatch):
+    """On the node's network the port can be anybody's: neither memory nor time is theirs."""
+    head, part, sentence = ENDLESS[name]
+    monkeypatch.setattr(kube_api, "PROXY_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with listener.accept()[0] as peer, contextlib.suppress(OSError):
+                peer.recv(65536)
+                peer.sendall(head)
+                while not done.wait(0.02 if len(part) == 1 else 0):
+                    peer.sendall(part)
+
+        done = threading.Event()
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError) as error:
+            kube.ask_pod("default", "p", 9411, "/status")
+        done.set()
+        thread.join(5)
+    assert sentence in str(error.value)
+
+
+def test_what_a_pod_compressed_is_not_unpacked(tmp_path):
+    body = gzip.compress(b" " * 10_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with listener.accept()[0] as peer:
+                peer.recv(65536)
+                peer.sendall(head + body)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path) as kube:
+            assert kube.ask_pod("default", "p", 9411, "/status") == body
+        thread.join(5)
 
 
 def client_of(url, tmp_path):
