@@ -11,7 +11,8 @@ import socket
 import sys
 import time
 
-# Under the probe's own timeout of 5 s, so that the sentence is seen and not a kill.
+# For each of the two ports, so that one that is silent does not hide the other; together under the probe's own timeout
+# of 5 s, so that the sentence is seen and not a kill.
 DEADLINE_SECONDS = 2.0
 # /status of a helper with 1,024 slots has about 20 kB.
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -21,9 +22,9 @@ MAX_PORT = 65535
 def main(arguments: list[str], environment: dict[str, str]) -> int:
     """Exit 0: the daemon answers 200. Exit 1: it does not; one line on stderr says what was found."""
     options = _parse(arguments, environment)
-    deadline = time.monotonic() + DEADLINE_SECONDS
     found = []
     for port in options.ports:
+        deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             problem = ask(options.host, port, options.path, options.generation, deadline)
         except (OSError, ValueError) as error:
@@ -44,11 +45,20 @@ def ask(host: str, port: int, path: str, generation: int | None, deadline: float
     """
     if generation is not None:
         status, body = get(host, port, "/status", deadline)
-        shown = json.loads(body).get("generation") if status == 200 else None
+        shown = _shown(body) if status == 200 else None
         if shown != generation:
             return f"is generation {shown}, not {generation}"
     status, body = get(host, port, path, deadline)
     return None if status == 200 else f"{path} says {status}: {body.decode(errors='replace').strip()}"
+
+
+def _shown(body: bytes) -> object:
+    """The generation in a `/status`; whatever else is on the port has none."""
+    try:
+        document = json.loads(body)
+    except RecursionError:
+        raise ValueError("the answer is nested too deeply") from None
+    return document.get("generation") if isinstance(document, dict) else None
 
 
 def get(host: str, port: int, path: str, deadline: float) -> tuple[int, bytes]:

@@ -113,6 +113,30 @@ def test_silence_ends_at_the_deadline(monkeypatch, capsys):
     assert "timed out" in capsys.readouterr().err
 
 
+STRANGERS = {
+    "a list": b"[]",
+    "a text": b'"x"',
+    "no JSON": b"hello",
+    "depth": b"[" * 100_000,
+    "another generation": b'{"generation": 3}',
+    "a number that is no whole one": b'{"generation": "4"}',
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_stranger_on_the_first_port_does_not_hide_ours(name, daemon):
+    """On the node's own network the port can be anybody's."""
+    stranger = {"/status": (200, STRANGERS[name]), "/readyz": (200, b"ok")}
+    assert run(daemon(stranger), daemon(answers(4)), generation="4") == 0
+    assert run(daemon(stranger), generation="4") == 1
+
+
+def test_a_silent_stranger_does_not_hide_ours_either(daemon, monkeypatch):
+    monkeypatch.setattr(probe, "DEADLINE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert run(listener.getsockname()[1], daemon(answers(4)), generation="4") == 0
+
+
 def test_program_starts_with_the_standard_library_alone(daemon):
     code = (
         "import sys; before = set(sys.modules); import confcom.runtime.probe; "
