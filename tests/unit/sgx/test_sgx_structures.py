@@ -167,9 +167,10 @@ class TestAttributes:
             (0x10, ["PROVISION_KEY"]),
             (0x20, ["EINITTOKEN_KEY"]),
             (0x80, ["KSS"]),
+            (0x40, ["CET"]),
             (0x400, ["AEX_NOTIFY"]),
             (0x1_0000_0008, ["0x100000008"]),
-            (0x41, ["INITTED", "0x40"]),
+            (0x9, ["INITTED", "0x8"]),
         ],
     )
     def test_flags_have_names_and_unknown_bits_stand_as_hex(self, flags, names):
