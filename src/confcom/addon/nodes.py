@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -247,10 +247,26 @@ def _number(text: Any) -> int:
     return int(digits + "0" * int(exponent)) if exponent else int(digits) * _SUFFIXES[suffix or ""]
 
 
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a `/status` that are read here, of either daemon and of any version; there may be more."""
+
+    program: Literal["sgx-device-plugin", "sgx-quote-helper"]
+    generation: int = 0
+    ready: bool = False
+    problem: str | None = None
+    simulated: bool = False
+    epc_mib: int | None = None
+    reserved_mib: int | None = None
+    role: str = ""
+    workers: list[Any] = []
+    last_check: str | None = None
+    condition: dict[str, Any] = {}
+    compatibility: list[Any] = []
+
+
 def read_status(body: bytes) -> Heard:
-    """A `/status` document; whatever else answers on the port is a problem in words."""
-    with contextlib.suppress(msgspec.DecodeError):
-        content = msgspec.json.decode(body)
-        if isinstance(content, dict) and content.get("program") in (names.DEVICE_PLUGIN, names.QUOTE_HELPER):
-            return Heard(status=content)
+    """A `/status` document; whatever else answers on the port, which can be anybody's, is a problem in words."""
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
+        msgspec.json.decode(body, type=_Read)
+        return Heard(status=msgspec.json.decode(body))
     return Heard(problem="its HTTP port answers something else")

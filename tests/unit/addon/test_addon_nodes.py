@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from confcom.addon import names
+from confcom.addon import names, nodes
 from confcom.addon.nodes import Heard, epc_of, out_of_process_containers, read_status, views
 from confcom.addon.spec import Spec
 from confcom.device_plugin.inventory import QUOTING_EPC_MIB
+from confcom.runtime.status import DevicePluginStatus, QuoteHelperStatus
 
 EPC = "kubernetes.azure.com/sgx_epc_mem_in_MiB"
 SPEC = Spec.from_dict({"images": {"default": "i"}})
@@ -175,9 +176,32 @@ def test_only_selected_nodes_are_listed():
     assert [v.name for v in views(SPEC, [node("b", sgx="false")], [left_over], {})] == ["b"]
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b"{}", b'{"program": "nginx"}', b"\xff", b'{"program": 1}'])
+HELPER_HEAD = b'{"program": "sgx-quote-helper", '
+NO_STATUS = [
+    b"",
+    b"hello",
+    b"[]",
+    b"{}",
+    b'{"program": "nginx"}',
+    b"\xff",
+    b'{"program": 1}',
+    HELPER_HEAD + b'"workers": 7}',
+    HELPER_HEAD + b'"condition": "Verified"}',
+    HELPER_HEAD + b'"ready": "yes"}',
+    HELPER_HEAD + b'"role": ["serving"]}',
+    b'{"program": "sgx-device-plugin", "epc_mib": "8"}',
+    HELPER_HEAD + b'"more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+]
+
+
+@pytest.mark.parametrize("body", NO_STATUS, ids=range(len(NO_STATUS)))
 def test_what_is_no_status_is_a_problem_in_words(body):
     assert read_status(body) == Heard(problem="its HTTP port answers something else")
+
+
+def test_every_field_that_is_read_is_one_that_a_daemon_writes():
+    written = {field for kind in (DevicePluginStatus, QuoteHelperStatus) for field in kind.__struct_fields__}
+    assert set(nodes._Read.__struct_fields__) <= written
 
 
 def test_status_is_read():
