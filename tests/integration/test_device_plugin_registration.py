@@ -6,6 +6,7 @@ Names follow the lists of Kubernetes' own e2e tests and of the plugin's peers.
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import os
 import shutil
 import socket
@@ -471,6 +472,29 @@ def test_stale_sockets_of_a_crash_are_removed_and_others_are_left(folder):
         "confcom-sgx-epc-file",
     }
     assert server.remove_leftovers(folder / "absent") == []
+
+
+def test_sockets_that_cannot_be_removed_end_nothing(folder, monkeypatch):
+    """As where the host's file system has become read-only: a former socket stays, and so does the plugin."""
+    (folder / "k").mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder / "k" / "confcom-sgx-epc-00000000.sock"))
+
+    def read_only(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    async def work():
+        async with KubeletStandIn(folder / "k") as kubelet:
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "unlink", read_only)
+                assert server.remove_leftovers(folder / "k") == []
+                async with running(folder) as plugin:
+                    await kubelet.wait_for(EPC, allocatable=64)
+                    await kubelet.break_stream(EPC)
+                    await kubelet.wait_for(EPC, allocatable=64)
+                    assert plugin.daemon.failure is None
+
+    play(work)
 
 
 def test_plugin_stops_cleanly_and_capacity_has_five_minutes(folder):

@@ -18,7 +18,6 @@ import grpc
 import grpc.aio
 
 from confcom.device_plugin.allocation import Place, respond
-from confcom.device_plugin.inventory import Kind
 from confcom.device_plugin.offering import Offering
 from confcom.errors import PlatformError
 from confcom.kubelet import contract
@@ -80,7 +79,9 @@ class Endpoint:
         self._offering.wake()
         if self._server is not None:
             await self._server.stop(STOP_SECONDS)
-        self.path.unlink(missing_ok=True)
+        # What cannot be removed, the kubelet removes at its next start.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
 
     def _methods(self) -> "dict[str, grpc.RpcMethodHandler[Any, Any]]":
         unary = (
@@ -162,16 +163,16 @@ class Endpoint:
         return dp.PreferredAllocationResponse(container_responses=answers)
 
 
-def remove_leftovers(directory: Path, kinds: tuple[Kind, ...] = tuple(Kind)) -> list[Path]:
+def remove_leftovers(directory: Path) -> list[Path]:
     """Removes the sockets of former instances on which nobody listens, and returns them.
 
     A socket of an instance that still lives stays: that one would take its loss for a restart of the kubelet.
     """
     removed = []
-    prefixes = tuple(f"{SOCKET_PREFIX}{kind}-" for kind in kinds)
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+    # A folder that is missing or cannot be written is told in full where a socket is made in it.
+    with contextlib.suppress(OSError):
         for path in sorted(directory.iterdir()):
-            if path.name.startswith(prefixes) and _is_dead_socket(path):
+            if path.name.startswith(SOCKET_PREFIX) and _is_dead_socket(path):
                 path.unlink(missing_ok=True)
                 removed.append(path)
     return removed
