@@ -6,8 +6,10 @@ is an error with its path, since a misspelt setting that is silently ignored is 
 """
 
 import argparse
+import json
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,14 +160,35 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"--config {path}: {error.strerror or error}") from error
     if len(text) > MAX_FILE_BYTES:
         raise SettingsError(f"--config {path}: over 1 MiB, which no settings file is")
-    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
     try:
-        values = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"--config {path}: not {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
-    if not isinstance(values, dict):
-        raise SettingsError(f"--config {path}: needs a table of settings, holds a {type(values).__name__}")
-    return values
+        return read_keys(text, is_json=path.suffix == ".json")
+    except ValueError as error:
+        raise SettingsError(f"--config {path}: {error}") from None
+
+
+def read_keys(data: bytes, *, is_json: bool) -> dict[str, Any]:
+    """The keys and values of a JSON object or of a TOML text; a key that stands there twice is refused.
+
+    Raises:
+        ValueError: it is neither; the sentence is without the file's name.
+    """
+    try:
+        found = json.loads(data, object_pairs_hook=_unique) if is_json else tomllib.loads(data.decode())
+    # Both readers raise kinds of ValueError, and a bare one for a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not {'JSON' if is_json else 'TOML'}: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"needs an object of keys, holds a {type(found).__name__}")  # noqa: TRY004 - one kind for all
+    return found
+
+
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of a JSON object; of a key that stands there twice most readers take the last, and say nothing."""
+    found = dict(members)
+    if len(found) != len(members):
+        names = [key for key, _ in members]
+        raise ValueError(f"the key {next(key for key in found if names.count(key) > 1)!r} stands there twice")
+    return found
 
 
 class _Parser(argparse.ArgumentParser):

@@ -143,6 +143,11 @@ def test_folder_that_is_closed_to_the_user_is_one_sentence(here, words, code, se
     assert done.stderr == f"confcom: {sentence.replace('HERE', str(here))}: Permission denied\n"
 
 
+def test_a_name_that_would_move_the_cursor_is_told_without(capsys):
+    assert main(["quote", "inspect", "/tmp/\x1b[2Jx\udcff"]) == 2
+    assert capsys.readouterr().err == "confcom: quote /tmp/?[2Jx?: No such file or directory\n"
+
+
 def test_current_folder_that_was_removed_is_one_sentence(tmp_path, monkeypatch, capsys):
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -106,10 +106,14 @@ def test_wrong_value_is_told_with_where_it_came_from(arguments, environment, sen
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("s.toml", "count = [", "not TOML: "),
-        ("s.json", "{", "not JSON: "),
-        ("s.toml", "x = " + "[" * 5000, "not TOML: "),
-        ("s.json", "[1]", "needs a table of settings, holds a list"),
+        ("s.toml", "count = [", "is not TOML: "),
+        ("s.toml", "count = 1\ncount = 2", "is not TOML: Cannot overwrite a value"),
+        ("s.toml", f"count = {'9' * 5000}", "is not TOML: "),
+        ("s.json", "{", "is not JSON: "),
+        ("s.json", f'{{"count": {"9" * 5000}}}', "is not JSON: "),
+        ("s.json", '{"count": 1, "count": 2}', "is not JSON: the key 'count' stands there twice"),
+        ("s.toml", "x = " + "[" * 5000, "is not TOML: "),
+        ("s.json", "[1]", "needs an object of keys, holds a list"),
         ("s.toml", "x" * (MAX_FILE_BYTES + 1), "over 1 MiB, which no settings file is"),
     ],
 )

@@ -84,7 +84,8 @@ def _tell(error: Exception) -> int:
         abandon_output()
     sentence, code = _sentence(error)
     if sentence:
-        sys.stderr.write(f"{sentence}\n")
+        # Names and answers of others may be in it, which must not move the terminal's cursor.
+        sys.stderr.write("".join(each if each.isprintable() or each == "\n" else "?" for each in sentence) + "\n")
     return code
 
 

@@ -4,8 +4,6 @@ The file is TOML or JSON, has `version = 1`, and no key that is not in `KEYS`: a
 would accept what it was written to refuse.
 """
 
-import json
-import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,6 +14,7 @@ from confcom.quote import report_data
 from confcom.quote.allowance import DEFAULT_CLOCK_SLACK, MAX_CLOCK_SLACK, MAX_GRACE, Allowance
 from confcom.quote.policy import ADVISORY, MEASUREMENT_SIZE, Policy
 from confcom.quote.printing import printable
+from confcom.settings import read_keys
 
 VERSION = 1
 # A policy is a page of text.
@@ -100,16 +99,10 @@ def make_allowance(values: Mapping[str, Any]) -> Allowance:
 
 
 def _decode(data: bytes, name: str) -> dict[str, Any]:
-    is_json = data.lstrip()[:1] in {b"{", b"["}
     try:
-        text = data.decode()
-        found = json.loads(text, object_pairs_hook=_unique) if is_json else tomllib.loads(text)
-    # Both readers raise kinds of ValueError, and a bare one for a number of thousands of digits.
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: is not {'JSON' if is_json else 'TOML'}: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{name}: needs an object of keys, holds a {type(found).__name__}")
-    return found
+        return read_keys(data, is_json=data.lstrip()[:1] in {b"{", b"["})
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def _other_version(found: Any) -> str:
@@ -121,15 +114,6 @@ def _other_version(found: Any) -> str:
         if isinstance(found, int) and abs(found) > _UINT32_MAX
         else f"is {printable(repr(found), _MAX_SHOWN)}"
     )
-
-
-def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The members of a JSON object; of a key that stands there twice most readers take the last, and say nothing."""
-    found = dict(members)
-    if len(found) != len(members):
-        names = [key for key, _ in members]
-        raise ValueError(f"the key {next(key for key in found if names.count(key) > 1)!r} stands there twice")
-    return found
 
 
 def _measurements(value: Any) -> frozenset[bytes]:

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 # A replaced listener stays open so long: a client that resolved the path just before gets into its backlog yet.
 LINGER_SECONDS = 1.0
+# A path that was served and is lost makes the helper unready only after this time: a passing fault must not, since the
+# cluster ends an old helper at once that is not ready.
+PASSING_SECONDS = 3.0
 # Everybody who can reach the folder may ask for quotes, as with Intel's package; who gets the mount decides.
 SOCKET_MODE = 0o666
 DIRECTORY_MODE = 0o755
@@ -40,6 +43,10 @@ class Seat:
         self.inode: tuple[int, int] | None = None
         self.dead_since: float | None = None
         self.problem: str | None = None
+
+    def is_lost_since(self, moment: float) -> bool:
+        """Whether it was never served, or not since a `moment` of the monotonic clock."""
+        return self.origin is None or (self.dead_since is not None and self.dead_since <= moment)
 
 
 class Seats:
@@ -67,8 +74,9 @@ class Seats:
 
     @property
     def problem(self) -> str | None:
-        """Why a path that this helper should serve is not served, or None."""
-        return next((seat.problem for seat in self.seats if seat.problem is not None), None)
+        """Why a path that this helper should serve is not served, or None; a passing fault is none."""
+        late = time.monotonic() - PASSING_SECONDS
+        return next((seat.problem for seat in self.seats if seat.problem and seat.is_lost_since(late)), None)
 
     @property
     def serving(self) -> bool:
