@@ -2,7 +2,8 @@
 
 Server-side apply with ownership of fields, generations, the DaemonSet's template counter, structural defaults, 409 with
 causes, 500 for an unknown field, label and field selectors, pages, dry runs, the status subresource, owner and namespace
-deletion, and the pod proxy. `cluster.Controllers` plays DaemonSet controller, scheduler and kubelet on top.
+deletion, the pod proxy, and on demand 410 for a forgotten page, 429 and 502. `cluster_controllers.Controllers` plays
+DaemonSet controller, scheduler and kubelet on top.
 
 Not there: watch, admission policies, CEL (but for the singleton's rule), RBAC beyond `denied`.
 """
