@@ -3,8 +3,7 @@
 The clients are one light C program (`clients/aesm_load.c`, compiled here with the system's compiler) that does what
 Intel's client does: connect, one request, the whole answer, close. They share the machine with what they measure, so
 only ratios between rows of one run mean something. Every figure is the median of its rounds; rounds are interleaved,
-so that a busy moment of the machine hits all rows alike. Whoever is not measured is stopped in the meantime, so that
-no row pays for the timers of the others.
+so that a busy moment of the machine hits all rows alike.
 
 The base is `baselines/bare_streams.py`: asyncio's streams, canned bytes and one P-256 signature for each request.
 
@@ -108,18 +107,8 @@ class Server:
         status = self.status()
         return status["ready"] and all(worker["ready"] for worker in status["workers"])
 
-    @contextlib.contextmanager
-    def awake(self):
-        """Runs it for a measurement; between them it is stopped."""
-        self.process.send_signal(signal.SIGCONT)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGSTOP)
-
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.send_signal(signal.SIGCONT)
         self.process.wait(30)
 
 
@@ -194,8 +183,7 @@ def throughput(bench: Bench, servers: list[Server], rounds: int, seconds: float)
     for _ in range(rounds):
         for count in CONNECTIONS:
             for server in servers:
-                with server.awake():
-                    table[server.name][count].add(bench.load(server.path, count, seconds))
+                table[server.name][count].add(bench.load(server.path, count, seconds))
     return table
 
 
@@ -319,15 +307,11 @@ def main() -> None:
             servers += [bench.helper(title, *flags) for title, flags in CONFIGURATIONS.items()]
             for server in servers:
                 server.wait()
-            for server in servers:
-                server.process.send_signal(signal.SIGSTOP)
             by_name = {server.name: server for server in servers}
             print_throughput(throughput(bench, servers, rounds, seconds))
-            with by_name["cost 0, 1 worker"].awake():
-                print_abuse(abuse(bench, by_name["cost 0, 1 worker"], rounds, seconds))
+            print_abuse(abuse(bench, by_name["cost 0, 1 worker"], rounds, seconds))
             for title in ("1 ms wait, 1 worker", "1 ms wait, 4 workers"):
-                with by_name[title].awake():
-                    print_fairness(title, fairness(bench, by_name[title], rounds, seconds))
+                print_fairness(title, fairness(bench, by_name[title], rounds, seconds))
         finally:
             for server in servers:
                 server.stop()
