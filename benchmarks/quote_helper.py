@@ -3,7 +3,8 @@
 The clients are one light C program (`clients/aesm_load.c`, compiled here with the system's compiler) that does what
 Intel's client does: connect, one request, the whole answer, close. They share the machine with what they measure, so
 only ratios between rows of one run mean something. Every figure is the median of its rounds; rounds are interleaved,
-so that a busy moment of the machine hits all rows alike.
+so that a busy moment of the machine hits all rows alike, and each has its own order, since a processor is faster after
+a row that left it idle.
 
 The base is `baselines/bare_streams.py`: asyncio's streams, canned bytes and one P-256 signature for each request.
 
@@ -19,6 +20,7 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import resource
 import shutil
 import signal
@@ -180,9 +182,10 @@ def half_frames(path: Path, frame: bytes, count: int):
 
 def throughput(bench: Bench, servers: list[Server], rounds: int, seconds: float) -> dict[str, dict[int, Sample]]:
     table = {server.name: {count: Sample() for count in CONNECTIONS} for server in servers}
+    order = random.Random(0)
     for _ in range(rounds):
         for count in CONNECTIONS:
-            for server in servers:
+            for server in order.sample(servers, len(servers)):
                 table[server.name][count].add(bench.load(server.path, count, seconds))
     return table
 
