@@ -291,9 +291,9 @@ class Pool:
     def _answered(self, worker: WorkerProcess, answer: Message) -> None:
         if answer.code:
             self._on_failure(answer.code, answer.payload.decode(errors="replace"))
-        if answer.code == AESM.ENCLAVE_LOST:
-            self._lost_enclave(worker)
-            return
+            if answer.code == AESM.ENCLAVE_LOST:
+                self._lost_enclave(worker)
+                return
         job = worker.jobs.pop(answer.job, None)
         if job is None:
             return

@@ -252,3 +252,10 @@ def test_integer_that_the_wire_cannot_carry_is_refused_by_its_value(value):
 def test_integer_at_the_ends_of_the_wire_s_range_comes_back(value):
     request = m.InitQuoteExRequest(b_pub_key_id=True, buf_size=value)
     assert m.decode_request(request.envelope()) == request
+
+
+@given(st.integers(0, 70_000), st.sampled_from([None, b"", b"i" * 960]), st.sampled_from([0, 3, 300]))
+def test_short_way_to_a_quote_s_answer_writes_what_the_schema_says(size, info, code):
+    answer = m.GetQuoteExResponse(error_code=code, quote=b"q" * size, qe_report_info=info)
+    assert answer.envelope() == m.Message.envelope(answer)
+    assert m.decode_response(answer.envelope(), m.GetQuoteExResponse) == answer
