@@ -6,7 +6,7 @@ from typing import Final
 
 from confcom.addon import names
 from confcom.addon.nodes import Heard, NodeView, epc_of, read_status, views
-from confcom.addon.observation import is_ours
+from confcom.addon.observation import component_of, is_ours
 from confcom.addon.rollout import is_cut_off
 from confcom.addon.spec import Spec
 from confcom.errors import KubeAPIError
@@ -57,7 +57,7 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
     With hostNetwork two helpers of a node answer on one address, each on a port of its own.
     """
     labels, metadata = pod["metadata"].get("labels") or {}, pod["metadata"]
-    is_plugin = labels.get(names.COMPONENT_LABEL) == names.DEVICE_PLUGIN
+    is_plugin = component_of(pod) == names.DEVICE_PLUGIN
     ports = (names.DEVICE_PLUGIN_PORT,) if is_plugin else names.QUOTE_HELPER_PORTS
     generation = labels.get("pod-template-generation")
     problem = "its HTTP port does not answer"

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from confcom.addon import names
+from confcom.addon.observation import component_of, is_ours
 from confcom.addon.placement import plays_everywhere, refused_taints, selects
 from confcom.addon.rollout import node_of, pod_problem
 from confcom.addon.spec import Spec
@@ -194,8 +195,8 @@ def _serving(pods: list[Object], heard: Mapping[str, Heard]) -> Object | None:
 
 
 def _component(pod: Object) -> str:
-    labels = pod["metadata"].get("labels") or {}
-    return str(labels.get(names.COMPONENT_LABEL, "")) if labels.get(names.ADDON_LABEL) == names.RESOURCE_NAME else ""
+    """As `component_of`; a node has pods of others too."""
+    return component_of(pod) if is_ours(pod) else ""
 
 
 def _generation(pod: Object) -> int:
@@ -267,6 +268,7 @@ class _Read(msgspec.Struct, frozen=True, kw_only=True):
 def read_status(body: bytes) -> Heard:
     """A `/status` document; whatever else answers on the port, which can be anybody's, is a problem in words."""
     with contextlib.suppress(msgspec.DecodeError, RecursionError):
-        msgspec.json.decode(body, type=_Read)
-        return Heard(status=msgspec.json.decode(body))
+        content = msgspec.json.decode(body)
+        msgspec.convert(content, _Read)
+        return Heard(status=content)
     return Heard(problem="its HTTP port answers something else")

@@ -87,6 +87,11 @@ def is_ours(item: Object) -> bool:
     return (item["metadata"].get("labels") or {}).get(names.ADDON_LABEL) == names.RESOURCE_NAME
 
 
+def component_of(item: Object) -> str:
+    """Which of the add-on's two programs an object is labelled to belong to, or the empty text."""
+    return str((item["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL, ""))
+
+
 def is_ending(item: Object) -> bool:
     """Whether an object is being removed, and waits for what it owns or holds."""
     return bool(item["metadata"].get("deletionTimestamp"))

@@ -7,6 +7,7 @@ from confcom import __version__
 from confcom.addon import names
 from confcom.addon.observation import (
     Observation,
+    component_of,
     helm_release,
     is_applied_by_us,
     is_ending,
@@ -85,7 +86,7 @@ def applied_by_others(found: Observation) -> str | None:
 
 def foreign_resources(found: Observation, spec: Spec) -> str | None:
     """A node offers our resources although no device plugin of ours runs there: another plugin does."""
-    plugins = {pod.get("spec", {}).get("nodeName") for pod in found.pods if _component(pod) == names.DEVICE_PLUGIN}
+    plugins = {pod.get("spec", {}).get("nodeName") for pod in found.pods if component_of(pod) == names.DEVICE_PLUGIN}
     for node in found.nodes:
         name = node["metadata"]["name"]
         # What a silent node offers is of before; a plugin that comes back with it has its DaemonSet here.
@@ -165,10 +166,6 @@ def old_definition(message: str) -> str | None:
         f"the resource definition in the cluster is older than this program and lacks {what}; renew it: "
         "confcom addon render --definition | kubectl apply --server-side --force-conflicts -f -"
     )
-
-
-def _component(pod: Object) -> str:
-    return str((pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL, ""))
 
 
 def _offered(node: Object, spec: Spec) -> list[str]:

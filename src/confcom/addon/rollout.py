@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from confcom.addon import names
 from confcom.addon.events import HELD, REFUSED, last_word, time_of
+from confcom.addon.observation import component_of
 from confcom.kube.api import Object
 
 # Nodes that a sentence names at the most; a cluster can have a thousand.
@@ -129,17 +130,13 @@ def _held(pod: Object, events: list[Object]) -> str | None:
 
 def replaced_at_once(pods: Iterable[Object]) -> str | None:
     """What an update of the quote helper means where old ones are not ready: no batch bounds how many go at once."""
-    unready = [pod for pod in pods if _is_helper(pod) and pod_problem(pod) is not None]
+    unready = [pod for pod in pods if component_of(pod) == names.QUOTE_HELPER and pod_problem(pod) is not None]
     if not unready:
         return None
     return (
         f"{len(unready)} quote helper(s) were not ready, on {_some_nodes(unready)}; Kubernetes replaces those at once, "
         "whatever spec.update.batch says"
     )
-
-
-def _is_helper(pod: Object) -> bool:
-    return (pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) == names.QUOTE_HELPER
 
 
 def _some_nodes(pods: list[Object]) -> str:

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from confcom.addon import names
 from confcom.addon.live import PARALLEL_CALLS, hear
-from confcom.addon.observation import RENDERED_KINDS, RESOURCE, is_ending, is_ours, title
+from confcom.addon.observation import RENDERED_KINDS, RESOURCE, component_of, is_ending, is_ours, title
 from confcom.addon.rollout import Rollout, is_cut_off, may_say_more, node_of, pod_problem, rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Say
@@ -32,7 +32,7 @@ def read_rollouts(api: KubeAPI, spec: Spec) -> list[Rollout]:
         if item is None:
             found.append(_missing(f"DaemonSet {spec.namespace}/{name} is missing", name))
             continue
-        own = [pod for pod in pods if (pod["metadata"].get("labels") or {}).get(names.COMPONENT_LABEL) == name]
+        own = [pod for pod in pods if component_of(pod) == name]
         state = rollout(item, own, [])
         if not state.done:
             if warnings is None:
