@@ -71,9 +71,11 @@ class SelfCheck:
             await self._front.key_seen.wait()
             outcome = await self._quote()
             # Readiness does not wait for a certificate service; a verdict of last time stands until there is a new one.
-            self._note(outcome if self.outcome is None or not self._needs_collateral(outcome) else self._keep(outcome))
             if self._needs_collateral(outcome):
+                self._note(outcome if self.outcome is None else outcome.with_verdict(self.outcome))
                 self._note(await self._verify(outcome))
+            else:
+                self._note(outcome)
             await asyncio.sleep(CHECK_SECONDS if outcome.quoting is None else CHECK_AGAIN_SECONDS)
 
     def _note(self, outcome: CheckOutcome) -> None:
@@ -85,20 +87,13 @@ class SelfCheck:
         self.outcome, self.checked_at = outcome, now
         self._was_ready = self._was_ready or outcome.quoting is None
 
-    def _keep(self, outcome: CheckOutcome) -> CheckOutcome:
-        last = self.outcome or outcome
-        return msgspec.structs.replace(
-            outcome, verified=last.verified, reason=last.reason, message=last.message, tcb_status=last.tcb_status,
-            qe_status=last.qe_status, forecast=last.forecast, certificates=last.certificates,
-        )  # fmt: skip
-
     async def _quote(self) -> CheckOutcome:
         try:
             code, payload = await self._front.pool.ask(Operation.CHECK)
         except TimeoutError:
-            return failed("the self-check was not answered in time")
+            return _failed("the self-check was not answered in time")
         if code:
-            return failed(payload.decode(errors="replace"))
+            return _failed(payload.decode(errors="replace"))
         return msgspec.json.decode(payload, type=CheckOutcome)
 
     def _needs_collateral(self, outcome: CheckOutcome) -> bool:
@@ -115,8 +110,7 @@ class SelfCheck:
             proxy=settings.collateral_proxy,
             cache=str(settings.collateral_cache or ""),
         )
-        verdict = await _ask(task)
-        return msgspec.structs.replace(outcome, **msgspec.structs.asdict(verdict))
+        return outcome.with_verdict(await _ask(task))
 
 
 async def _ask(task: CollateralCheck) -> CollateralVerdict:
@@ -145,6 +139,6 @@ def _unavailable(message: str) -> CollateralVerdict:
     return CollateralVerdict(verified=False, reason="CollateralUnavailable", message=message)
 
 
-def failed(problem: str) -> CheckOutcome:
+def _failed(problem: str) -> CheckOutcome:
     """The outcome of a check that made no quote."""
     return CheckOutcome(quoting=problem, verified=False, reason="NotVerified", message=problem)

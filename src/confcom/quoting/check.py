@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from confcom.quoting.outcome import CheckOutcome
+from confcom.quoting.outcome import CheckOutcome, CollateralVerdict
 
 if TYPE_CHECKING:
     from confcom.quote.result import Verification
@@ -45,24 +45,32 @@ def check_simulated(platform: "SimulatedPlatform") -> CheckOutcome:
 
 def judge(found: "Verification") -> CheckOutcome:
     """What a verification of the probe's quote means for the helper."""
-    broken = [f"{step.name}: {step.detail}" for step in found.steps if step.number in QUOTING_STEPS and not step.ok]
-    status = str(found.tcb_status) if found.tcb_status else None
-    if found.verdict:
-        message = f"the helper's own quote was verified against {found.root_name}; the TCB is {status}"
-    else:
-        message = "; ".join(found.reasons)
+    verdict = verdict_of(found, f"the helper's own quote was verified against {found.root_name}")
     return CheckOutcome(
-        quoting="; ".join(broken) or None,
-        verified=found.verdict,
-        reason="Verified" if found.verdict else "NotVerified",
-        message=message,
-        tcb_status=status,
+        quoting=broken_steps(found, QUOTING_STEPS),
         qe_svn=found.header.qe_svn if found.header else None,
         pce_svn=found.header.pce_svn if found.header else None,
-        qe_status=str(found.qe_level.status) if found.qe_level else None,
-        certificates={window.name: _rfc3339(window.end) for window in found.windows},
+        **msgspec.structs.asdict(verdict),
     )
 
 
-def _rfc3339(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+def verdict_of(found: "Verification", success: str) -> CollateralVerdict:
+    """What a verification says; `success` is the beginning of its sentence where the quote holds."""
+    # Who has verified has loaded it; a worker that has not yet must stay small.
+    from confcom.quote.times import format_time  # noqa: PLC0415
+
+    status = str(found.tcb_status) if found.tcb_status else None
+    return CollateralVerdict(
+        verified=found.verdict,
+        reason="Verified" if found.verdict else "NotVerified",
+        message=f"{success}; the TCB is {status}" if found.verdict else "; ".join(found.reasons),
+        tcb_status=status,
+        qe_status=str(found.qe_level.status) if found.qe_level else None,
+        certificates={window.name: format_time(window.end) for window in found.windows},
+    )
+
+
+def broken_steps(found: "Verification", numbers: frozenset[int]) -> str | None:
+    """Those of the numbered steps that failed, in words, or None."""
+    broken = [f"{step.name}: {step.detail}" for step in found.steps if step.number in numbers and not step.ok]
+    return "; ".join(broken) or None

@@ -15,6 +15,7 @@ from confcom.collateral import Network, Obtained, Source, SourceChoice, Wanted, 
 from confcom.collateral.forecast import forecast, status_of
 from confcom.errors import CollateralError, ConfcomError, InputError
 from confcom.quote import TrustRoot, Verification, Verifier, intel_root
+from confcom.quoting.check import verdict_of
 from confcom.quoting.outcome import CollateralCheck, CollateralVerdict
 
 
@@ -52,20 +53,9 @@ def _choice(task: CollateralCheck) -> SourceChoice:
 
 
 def _verdict(verification: Verification, found: Obtained, coming: str | None) -> CollateralVerdict:
-    status = str(verification.tcb_status) if verification.tcb_status else None
-    if verification.verdict:
-        message = f"verified against {verification.root_name} with collateral of {found.origin}; the TCB is {status}"
-    else:
-        message = "; ".join(verification.reasons)
-    return CollateralVerdict(
-        verified=verification.verdict,
-        reason="Verified" if verification.verdict else "NotVerified",
-        message="; ".join((message, *found.notes)),
-        tcb_status=status,
-        qe_status=str(verification.qe_level.status) if verification.qe_level else None,
-        forecast=coming,
-        certificates={window.name: window.end.strftime("%Y-%m-%dT%H:%M:%SZ") for window in verification.windows},
-    )
+    success = f"verified against {verification.root_name} with collateral of {found.origin}"
+    verdict = verdict_of(verification, success)
+    return msgspec.structs.replace(verdict, message="; ".join((verdict.message, *found.notes)), forecast=coming)
 
 
 def _early(source: Source, wanted: Wanted, now: datetime) -> Obtained | None:

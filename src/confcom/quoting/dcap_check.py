@@ -9,10 +9,9 @@ import msgspec
 
 from confcom.errors import SGXFormatError
 from confcom.quote.collateral import NO_COLLATERAL
-from confcom.quote.result import Verification
 from confcom.quote.roots import TrustRoot, intel_root
 from confcom.quote.verification import Verifier
-from confcom.quoting.check import judge
+from confcom.quoting.check import broken_steps, judge
 from confcom.quoting.outcome import CheckOutcome
 from confcom.sgx import Quote
 from confcom.sgx.quote import CERT_TYPE_NAMES, CERT_TYPE_PCK_CHAIN
@@ -37,21 +36,16 @@ def check_quote(quote: bytes, at: datetime, root: TrustRoot | None = None) -> Ch
             f"the quotes carry no certificates but type {kind}, {CERT_TYPE_NAMES.get(kind, 'unknown')}: the QE found "
             "no quote provider library; install one, or name it with --quote-provider-library"
         )
-        return msgspec.structs.replace(outcome, quoting=_broken(found, _OWN_STEPS), message=message)
+        return msgspec.structs.replace(outcome, quoting=broken_steps(found, _OWN_STEPS), message=message)
     if outcome.quoting is not None:
         return msgspec.structs.replace(outcome, message=outcome.quoting)
-    if chain := _broken(found, _CHAIN_STEPS):
+    if chain := broken_steps(found, _CHAIN_STEPS):
         return msgspec.structs.replace(outcome, message=chain)
     message = (
         f"no collateral source: signatures lead from the quote to '{found.root_name}', but whether they are revoked, "
         "and the TCB, were not looked at"
     )
     return msgspec.structs.replace(outcome, reason="NoCollateral", message=message)
-
-
-def _broken(found: Verification, numbers: frozenset[int]) -> str | None:
-    broken = [f"{step.name}: {step.detail}" for step in found.steps if step.number in numbers and not step.ok]
-    return "; ".join(broken) or None
 
 
 def _other_certification(quote: bytes) -> int | None:

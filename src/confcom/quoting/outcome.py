@@ -1,40 +1,53 @@
 """What a self-check of the helper found; told by a worker, read by the front."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 
 Reason = Literal["Verified", "NotVerified", "NoCollateral", "CollateralUnavailable", "NoProbe"]
 
 
-class CheckOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of one self-check.
+class CollateralVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification against collateral says of a quote.
 
     Attributes:
-        quoting: None if the probe's quote holds (signature, key, QE report), else why not. This decides readiness.
-        verified: whether the quote was verified down to the root against collateral.
-        reason: one word for the condition.
+        verified: whether the quote verified down to the root, against collateral.
+        reason: why, in one word for a condition.
         message: the same in a sentence.
-        tcb_status: the platform's TCB status, where it was verified.
-        qe_svn: ISVSVN of the QE, from the quote.
-        pce_svn: the platform's PCESVN, from the quote.
-        certificates: ends of validity by what they belong to, RFC 3339.
-        quote: the quote that was judged, for a verification against collateral; None where there was none.
+        tcb_status: TCB status of platform and QE, where it was verified.
         qe_status: TCB status of the QE by the QE identity, where it was verified.
         forecast: what becomes of the TCB status, in a sentence, where collateral of a service tells.
+        certificates: ends of validity by what they belong to, RFC 3339.
     """
 
-    quoting: str | None
     verified: bool
     reason: Reason
     message: str
     tcb_status: str | None = None
-    qe_svn: int | None = None
-    pce_svn: int | None = None
-    certificates: dict[str, str] = {}
-    quote: bytes | None = None
     qe_status: str | None = None
     forecast: str | None = None
+    certificates: dict[str, str] = {}
+
+
+class CheckOutcome(CollateralVerdict, frozen=True, kw_only=True):
+    """The outcome of one self-check, the last verdict of a verification included.
+
+    Attributes:
+        quoting: None if a quote could be made and its signatures hold, else why not.
+        qe_svn: ISVSVN of the QE, from the quote.
+        pce_svn: the platform's PCESVN, from the quote.
+        quote: the quote that was judged, for a verification against collateral; None where there was none.
+    """
+
+    quoting: str | None
+    qe_svn: int | None = None
+    pce_svn: int | None = None
+    quote: bytes | None = None
+
+    def with_verdict(self, verdict: CollateralVerdict) -> Self:
+        """This outcome with another verdict."""
+        members = {name: getattr(verdict, name) for name in CollateralVerdict.__struct_fields__}
+        return msgspec.structs.replace(self, **members)
 
 
 class CollateralCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,15 +62,3 @@ class CollateralCheck(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str = ""
     proxy: str = ""
     cache: str = ""
-
-
-class CollateralVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What collateral says of a quote; the members are those of `CheckOutcome`."""
-
-    verified: bool
-    reason: Reason
-    message: str
-    tcb_status: str | None = None
-    qe_status: str | None = None
-    forecast: str | None = None
-    certificates: dict[str, str] = {}
