@@ -91,9 +91,9 @@ class SelfCheck:
         try:
             code, payload = await self._front.pool.ask(Operation.CHECK)
         except TimeoutError:
-            return _failed("the self-check was not answered in time")
+            return failed("the self-check was not answered in time")
         if code:
-            return _failed(payload.decode(errors="replace"))
+            return failed(payload.decode(errors="replace"))
         return msgspec.json.decode(payload, type=CheckOutcome)
 
     def _needs_collateral(self, outcome: CheckOutcome) -> bool:
@@ -139,6 +139,6 @@ def _unavailable(message: str) -> CollateralVerdict:
     return CollateralVerdict(verified=False, reason="CollateralUnavailable", message=message)
 
 
-def _failed(problem: str) -> CheckOutcome:
+def failed(problem: str) -> CheckOutcome:
     """The outcome of a check that made no quote."""
     return CheckOutcome(quoting=problem, verified=False, reason="NotVerified", message=problem)
