@@ -24,6 +24,7 @@ from confcom.cli import (
 from confcom.cli.streams import OutputError, ReaderGoneError, abandon_output
 from confcom.cli.usage import usage_sentence
 from confcom.errors import ConfcomError, InputError
+from confcom.quote.printing import printable
 
 app = typer.Typer(
     name="confcom",
@@ -85,7 +86,7 @@ def _tell(error: Exception) -> int:
     sentence, code = _sentence(error)
     if sentence:
         # Names and answers of others may be in it, which must not move the terminal's cursor.
-        sys.stderr.write("".join(each if each.isprintable() or each == "\n" else "?" for each in sentence) + "\n")
+        sys.stderr.write("".join(f"{printable(line, len(line))}\n" for line in sentence.split("\n")))
     return code
 
 
