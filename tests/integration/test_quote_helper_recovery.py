@@ -112,6 +112,6 @@ def test_readiness_ends_when_no_worker_has_come_for_a_while(seconds, ready, monk
     check = self_check.SelfCheck(Front(), None)
     check.outcome = self_check.failed("")
     check.outcome = type(check.outcome)(quoting=None, verified=True, reason="Verified", message="")
-    monkeypatch.setattr(self_check.time, "monotonic", lambda: 1000.0 + seconds)
+    monkeypatch.setattr(self_check, "time", SimpleNamespace(monotonic=lambda: 1000.0 + seconds))
 
     assert (check.problem() is None) is ready

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 from api_server import APIServer, Running, kubeconfig
@@ -100,14 +101,14 @@ def test_a_list_that_the_server_has_forgotten_goes_on_where_it_was(server, kube,
 @pytest.fixture
 def naps(monkeypatch):
     """The waits of the client, which only pass."""
+    # Not the real clock, which also drives the loops of other threads.
     clock, taken = [0.0], []
 
     def sleep(seconds):
         taken.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr(kube_api.time, "sleep", sleep)
-    monkeypatch.setattr(kube_api.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(kube_api, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: clock[0]))
     return taken
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import resource
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -176,10 +177,13 @@ class TestRegistry:
         """A stopped process that holds the lock must not stop every update of the node."""
         first, second = registries(1), registries(2)
         clock = [1000.0]
-        monkeypatch.setattr("confcom.quote_helper.succession.time.monotonic", lambda: clock[0])
-        monkeypatch.setattr(
-            "confcom.quote_helper.succession.time.sleep", lambda _: clock.__setitem__(0, clock[0] + LOCK_SECONDS)
-        )
+
+        def sleep(_):
+            clock[0] += LOCK_SECONDS
+
+        # Not the real clock, which also drives the loops of other threads.
+        clock_of_module = SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep)
+        monkeypatch.setattr("confcom.quote_helper.succession.time", clock_of_module)
         with first.locked():
             with pytest.raises(BusyError), second.locked():
                 raise AssertionError
