@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import scripted_worker
@@ -138,6 +139,23 @@ def test_whoever_kills_workers_again_and_again_does_not_fill_the_log(front, capl
 
     with caplog.at_level("INFO"):
         front(scenario, hang_seconds=0.3)
+
+
+def test_whoever_kills_workers_again_and_again_does_not_hold_up_the_rest_until_their_deadline(
+    front, monkeypatch, caplog
+):
+    monkeypatch.setattr(pool_module, "FIRST_BACKOFF_SECONDS", 0.01)
+
+    async def scenario(running):
+        for _ in range(3):
+            assert error_code(await running.ask(quote("die"))) == 1
+        await running.ready()
+        waits = [r.fields["wait_seconds"] for r in caplog.records if r.getMessage().startswith("worker ended")]
+        assert waits == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5]
+        assert error_code(await running.ask(quote())) == 0
+
+    with caplog.at_level("WARNING"):
+        front(scenario)
 
 
 def test_two_that_kill_workers_do_not_take_the_rest_along(front):
@@ -356,6 +374,26 @@ class TestBounds:
             await running.until(lambda: running.front.pool.restarts >= 3)
             start.unlink()
             await running.ready()
+            assert error_code(await running.ask(quote())) == 0
+
+        front(scenario)
+
+    def test_worker_that_cannot_start_for_hours_is_still_tried(self, front, monkeypatch):
+        """Over a thousand doublings are more than a float can hold."""
+        start = worker_process.WorkerProcess.start
+        tries = 0
+
+        async def fail_at_first(index, settings):
+            nonlocal tries
+            tries += 1
+            if tries < 1100:
+                raise OSError(11, "no process to be had")
+            return await start(index, settings)
+
+        monkeypatch.setattr(pool_module, "MAX_BACKOFF_SECONDS", 0.0)
+        monkeypatch.setattr(pool_module, "WorkerProcess", SimpleNamespace(start=fail_at_first))
+
+        async def scenario(running):
             assert error_code(await running.ask(quote())) == 0
 
         front(scenario)

@@ -30,6 +30,9 @@ START_SECONDS = 60.0
 # Waits before a worker is replaced that died without having served: doubled each time, from the first to the second.
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
+# The longest wait where it died over a request, whose tries are few: who waits behind it must be served within the
+# deadline, three such waits and starts included.
+REQUEST_BACKOFF_SECONDS = 0.5
 WATCH_SECONDS = 0.25
 # A worker whose end of the socket is closed ends by itself within this time, and then its status tells why.
 LEAVE_SECONDS = 0.5
@@ -99,11 +102,10 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, index: int) -> None:
-        failures = 0
+        delay = 0.0
         while not self._stopping:
-            ended, served = await self._one_life(index)
-            failures = 0 if served else failures + 1
-            delay = min(FIRST_BACKOFF_SECONDS * 2 ** (failures - 1), MAX_BACKOFF_SECONDS) if failures else 0.0
+            ended, served, longest = await self._one_life(index)
+            delay = 0.0 if served else min(max(2 * delay, FIRST_BACKOFF_SECONDS), longest)
             event(
                 logger, logging.WARNING, "worker ended, starting another", cause="worker-ended",
                 worker=index, ended=ended, served=served, wait_seconds=delay,
@@ -111,19 +113,20 @@ class Pool:
             self.restarts += 1
             await asyncio.sleep(delay)
 
-    async def _one_life(self, index: int) -> tuple[str, int]:
-        """Starts a worker and waits for its end: how it ended, and how many requests it served."""
+    async def _one_life(self, index: int) -> tuple[str, int, float]:
+        """Starts a worker and waits for its end: how it ended, what it served, and the longest wait for the next."""
         try:
             worker = await self._spawn(index)
         except OSError as error:
             # No descriptor, process or memory at this moment; there may be one later.
-            return f"not started: {error.strerror}", 0
+            return f"not started: {error.strerror}", 0, MAX_BACKOFF_SECONDS
         try:
             status = await self._until_ended(worker)
         finally:
             self._lost(worker)
             await worker.end()
-        return signal.Signals(-status).name if status < 0 else f"status {status}", worker.served
+        ended = signal.Signals(-status).name if status < 0 else f"status {status}"
+        return ended, worker.served, REQUEST_BACKOFF_SECONDS if worker.died_over_request else MAX_BACKOFF_SECONDS
 
     async def _spawn(self, index: int) -> WorkerProcess:
         worker = await WorkerProcess.start(index, self._settings)
@@ -322,6 +325,7 @@ class Pool:
         if self._workers.get(worker.index) is not worker:
             return
         self._forget(worker)
+        worker.died_over_request = bool(worker.jobs)
         # Power management takes the enclaves of all workers at once: a request may meet every one, and then new ones.
         limit = MAX_ATTEMPTS + (self.size - 1 if code == AESM.ENCLAVE_LOST else 0)
         for job in worker.jobs.values():

@@ -72,6 +72,7 @@ class WorkerProcess:
         self.jobs: dict[int, Job] = {}
         self.key: KeyReport | None = None
         self.served = 0
+        self.died_over_request = False
         self.last_heard = time.monotonic()
         self._decoder = MessageDecoder()
         self._mean_cost: float | None = None
