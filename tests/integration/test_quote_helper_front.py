@@ -127,6 +127,15 @@ def test_worker_that_ends_by_itself_is_logged_with_its_own_status(front, caplog)
         front(scenario)
 
 
+def test_worker_that_is_ended_by_a_signal_without_a_name_is_replaced(front):
+    async def scenario(running):
+        os.kill(running.front.pool.workers[0].process.pid, signal.SIGRTMIN + 6)
+        await running.until(lambda: running.front.pool.restarts == 1)
+        assert error_code(await running.ask(quote())) == 0
+
+    front(scenario)
+
+
 def test_whoever_kills_workers_again_and_again_does_not_fill_the_log(front, caplog):
     async def scenario(running):
         # First and alone: behind the others it may wait for a worker until its deadline, and meet none.

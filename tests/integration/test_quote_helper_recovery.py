@@ -17,6 +17,7 @@ from quote_requests import error_code, quote_request
 from confcom.aesm import Client
 from confcom.quote_helper import self_check
 from confcom.quote_helper.main import QuoteHelper
+from confcom.quoting import worker_process
 from confcom.quoting.outcome import CollateralCheck
 from confcom.simulation.platform import SimulatedPlatform
 
@@ -80,15 +81,23 @@ def test_helper_whose_workers_cannot_start_any_more_tells_why(start_helper, shor
     assert "attestation.key" in status["last_causes"][0]["cause"]
 
 
-def test_verification_that_cannot_be_started_is_a_condition_and_not_the_helper_s_end(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files"),
+        # Python 3.11, where the pod may have no more threads.
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+    ],
+)
+def test_verification_that_cannot_be_started_is_a_condition_and_not_the_helper_s_end(monkeypatch, error, words):
     async def refuse(*_, **__):
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise error
 
-    monkeypatch.setattr(self_check.asyncio, "create_subprocess_exec", refuse)
+    monkeypatch.setattr(worker_process, "asyncio", SimpleNamespace(create_subprocess_exec=refuse))
     verdict = asyncio.run(self_check._ask(CollateralCheck(quote=b"", service="thim")))
 
     assert (verdict.verified, verdict.reason) == (False, "CollateralUnavailable")
-    assert verdict.message == ("the verification of the helper's own quote could not be started: Too many open files")
+    assert verdict.message == f"the verification of the helper's own quote could not be started: {words}"
 
 
 def test_simulated_root_that_no_worker_hands_out_in_time_is_refused_in_words():

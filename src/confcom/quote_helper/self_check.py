@@ -16,6 +16,7 @@ from confcom.quote_helper.front import Front
 from confcom.quote_helper.settings import QuoteHelperSettings
 from confcom.quoting.hop import Operation
 from confcom.quoting.outcome import CheckOutcome, CollateralCheck, CollateralVerdict
+from confcom.quoting.worker_process import start_process
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
@@ -115,12 +116,12 @@ class SelfCheck:
 
 async def _ask(task: CollateralCheck) -> CollateralVerdict:
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await start_process(
             sys.executable, "-m", "confcom.quoting.collateral_check",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_VERDICT_BYTES,
         )  # fmt: skip
     except OSError as error:
-        # No descriptor, process or memory at this moment: no reason to end the helper.
+        # What is missing at this moment is no reason to end the helper.
         return _unavailable(f"the verification of the helper's own quote could not be started: {error.strerror}")
     try:
         async with asyncio.timeout(COLLATERAL_SECONDS):

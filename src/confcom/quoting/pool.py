@@ -7,7 +7,6 @@ be what killed it. It imports no cryptography and waits for nothing.
 import asyncio
 import logging
 import math
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import msgspec
 from confcom.codes import AESM
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import Message, Operation
-from confcom.quoting.worker_process import Job, OwnJob, WorkerProcess
+from confcom.quoting.worker_process import Job, OwnJob, WorkerProcess, ending
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
@@ -118,15 +117,15 @@ class Pool:
         try:
             worker = await self._spawn(index)
         except OSError as error:
-            # No descriptor, process or memory at this moment; there may be one later.
+            # Of what is missing at this moment there may be some later.
             return f"not started: {error.strerror}", 0, MAX_BACKOFF_SECONDS
         try:
             status = await self._until_ended(worker)
         finally:
             self._lost(worker)
             await worker.end()
-        ended = signal.Signals(-status).name if status < 0 else f"status {status}"
-        return ended, worker.served, REQUEST_BACKOFF_SECONDS if worker.died_over_request else MAX_BACKOFF_SECONDS
+        longest = REQUEST_BACKOFF_SECONDS if worker.died_over_request else MAX_BACKOFF_SECONDS
+        return ending(status), worker.served, longest
 
     async def _spawn(self, index: int) -> WorkerProcess:
         worker = await WorkerProcess.start(index, self._settings)

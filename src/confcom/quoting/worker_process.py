@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
 import time
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -92,7 +93,7 @@ class WorkerProcess:
         ours.setblocking(False)
         try:
             with theirs:
-                process = await asyncio.create_subprocess_exec(
+                process = await start_process(
                     sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
                     msgspec.json.encode(settings).decode(),
                     pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
@@ -161,6 +162,30 @@ class WorkerProcess:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self.process.wait()
+
+
+async def start_process(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """Starts a process, as `asyncio.create_subprocess_exec` does.
+
+    Raises:
+        OSError: no descriptor, process, thread or memory at this moment.
+    """
+    try:
+        return await asyncio.create_subprocess_exec(*command, **options)
+    except RuntimeError as error:
+        # Before Python 3.12 a thread waits for each process, and a pod's limit of processes counts threads too.
+        raise OSError(errno.EAGAIN, str(error)) from error
+
+
+def ending(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        # A real-time signal has no name.
+        return f"signal {-status}"
 
 
 def _environment() -> dict[str, str]:
