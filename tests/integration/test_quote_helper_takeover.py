@@ -12,6 +12,8 @@ import pytest
 from helper_process import HelperProcess, Load, ask, connect, exchange, frame, kill, read_all
 from quote_requests import error_code, judged, quote_check, quote_of, quote_request
 
+from confcom.quote_helper import seats
+
 GENERATIONS = 10
 NUM = bytes.fromhex("aa0103489875")
 NUM_OK = bytes.fromhex("aa010408001001")
@@ -310,13 +312,37 @@ class TestStop:
 
 
 class TestPlaces:
-    def test_everybody_may_connect_and_only_the_helper_may_change_the_folder(self, start_helper):
-        helper = start_helper("--slots", "1")
-        slot = helper.folder / "l" / "slot-0"
-        for folder in (Path(helper.socket).parent, slot):
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+    def test_everybody_may_connect_and_only_the_helper_may_change_the_folder(self, start_helper, umask):
+        before = os.umask(umask)
+        try:
+            helper = start_helper("--slots", "1")
+        finally:
+            os.umask(before)
+        slots = helper.folder / "l"
+        for folder in (Path(helper.socket).parent, slots, slots / "slot-0"):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+        for folder in (Path(helper.socket).parent, slots / "slot-0"):
             assert stat.S_IMODE((folder / "aesm.socket").stat().st_mode) == 0o666
+            assert stat.S_IMODE((folder / "aesm.json").stat().st_mode) == 0o644
         assert stat.S_IMODE((helper.folder / "state").stat().st_mode) == 0o700
+
+    def test_link_in_place_of_the_new_socket_changes_no_mode_of_what_it_leads_to(self, short_dir):
+        """A tenant who may write in the folder, and is faster than the helper."""
+        victim = short_dir / "private"
+        victim.touch(mode=0o600)
+
+        class Overtaken(seats.ListeningSocket):
+            def bind(self, path):
+                super().bind(path)
+                Path(path).unlink()
+                Path(path).symlink_to(victim)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(seats, "ListeningSocket", Overtaken)
+            listener, _ = seats._bind(short_dir / "aesm.socket", lambda _inode: None)
+        listener.close()
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o600
 
     def test_nothing_but_the_socket_and_its_discovery_file_is_in_the_folder(self, start_helper):
         helper = start_helper()

@@ -50,9 +50,11 @@ def publish(folder: Path, discovery: Discovery) -> None:
         finally:
             os.close(descriptor)
     temporary = folder / f".{FILE_NAME}.{secrets.token_hex(4)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         try:
+            # Readable for everybody, whatever the umask says.
+            os.fchmod(descriptor, 0o644)
             os.write(descriptor, content)
         finally:
             os.close(descriptor)

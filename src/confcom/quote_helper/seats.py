@@ -7,7 +7,7 @@ import secrets
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from confcom.errors import PlatformError
@@ -200,11 +200,23 @@ class Seats:
             self._listeners.remove(origin)
 
 
+@contextlib.contextmanager
+def _made_with(mode: int) -> Iterator[None]:
+    """Files made within have this mode from their first moment, under any umask.
+
+    Set afterwards, by a file's name, it could meet a link that a tenant has put there since.
+    """
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _make_folder(folder: Path) -> None:
-    """Makes a socket's folder, open to clients of other users under any umask; one that is there stays as it is."""
-    with contextlib.suppress(FileExistsError):
+    """Makes a socket's folder and those above it, open to clients of other users; one that is there stays as it is."""
+    with contextlib.suppress(FileExistsError), _made_with(DIRECTORY_MODE):
         folder.mkdir(parents=True)
-        folder.chmod(DIRECTORY_MODE)
 
 
 def _temporary(path: Path) -> Path:
@@ -231,8 +243,8 @@ def _bind(path: Path, before_rename: Callable[[tuple[int, int]], None]) -> tuple
     temporary = _temporary(path)
     listener = ListeningSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(temporary))
-        temporary.chmod(SOCKET_MODE)
+        with _made_with(SOCKET_MODE):
+            listener.bind(str(temporary))
         listener.listen(BACKLOG)
         inode = _inode(temporary)
         if inode is None:
