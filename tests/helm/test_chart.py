@@ -107,6 +107,10 @@ BAD = {
     "a batch of none": ({"images": {"default": "i"}, "update": {"batch": 0}}, "batch"),
     "a batch of 0%": ({"images": {"default": "i"}, "update": {"batch": "0%"}}, "batch"),
     "a size that is none": ({"images": {"default": "i"}, "simulation": {"epc": "much"}}, "epc"),
+    "a simulation without EPC": (
+        {"images": {"default": "i"}, "simulation": {"epc": "0"}},
+        "simulation.epc: 0 is less than 1 MiB",
+    ),
     "a switch as text": ({"images": {"default": "i"}, "quoteHelper": {"enabled": "yes"}}, "enabled"),
     "a PCCS for Azure's client": (
         {"images": {"default": "i"}, "quoteProvider": "azure", "pccs": {"url": "https://p/"}},

@@ -52,10 +52,8 @@ pccs_is_for_intels_client = Rule(
 )
 
 some_epc = Rule(
-    # Mega and above, or seven digits of bytes; the few sizes between 1 MB and 1 MiB are refused from a file only.
-    expression=(
-        "!has(self.epc) || self.epc.matches('^0*[1-9][0-9]* ?[mMgGtT]') || self.epc.matches('^0*[1-9][0-9]{6}')"
-    ),
+    # Mega and above, four digits of kilo, or seven of bytes; from 1 MB to 1 MiB only a file is refused.
+    expression=("!has(self.epc) || self.epc.matches('^0*([1-9][0-9]* ?[mMgGtT]|[1-9][0-9]{3,} ?[kK]|[1-9][0-9]{6})')"),
     message="less than 1 MiB, the smallest unit of EPC",
     holds=lambda simulation: Size.parse(simulation.epc).mib >= 1,
     field_path=".epc",
