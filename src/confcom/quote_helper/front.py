@@ -63,7 +63,7 @@ class Front:
             on_key=self._key_changed,
             on_failure=self._failed,
         )
-        self.key: service.Key | None = None
+        self.key: KeyReport | None = None
         # Since when no worker is ready that had been, by the monotonic clock.
         self.workerless_since: float | None = None
         self.key_seen = asyncio.Event()
@@ -73,7 +73,7 @@ class Front:
         self.queue_waits = Histogram()
         self.last_causes: dict[int, tuple[str, float]] = {}
         self._refresh: asyncio.Task[None] | None = None
-        self._refreshed: service.Key | None = None
+        self._refreshed: KeyReport | None = None
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -143,7 +143,7 @@ class Front:
             self._send(client, service.answer_quote(request, quote, info))
 
     @staticmethod
-    def _from_key(request: m.Message, key: service.Key) -> m.Response:
+    def _from_key(request: m.Message, key: KeyReport) -> m.Response:
         if isinstance(request, m.InitQuoteExRequest):
             return service.answer_init(key)
         return service.answer_size(key)
@@ -173,20 +173,19 @@ class Front:
 
     # --- the key ------------------------------------------------------------------------------------------------------
 
-    def _key_changed(self, report: KeyReport | None) -> None:
-        self.workerless_since = None if report is not None else self.workerless_since or time.monotonic()
-        if report is None:
+    def _key_changed(self, key: KeyReport | None) -> None:
+        self.workerless_since = None if key is not None else self.workerless_since or time.monotonic()
+        if key is None:
             # The answers stay right while no worker lives, but what follows them (a quote) cannot be had.
             self.key = self._refreshed = None
             return
-        key = service.Key(target_info=report.target_info, pub_key_id=report.pub_key_id, quote_size=report.quote_size)
         if self._refresh is None:
             self._publish_key(key)
         else:
             # Not before every worker is refreshed: the quote that follows may go to any of them.
             self._refreshed = key
 
-    def _publish_key(self, key: service.Key) -> None:
+    def _publish_key(self, key: KeyReport) -> None:
         self.key = key
         self.key_seen.set()
         while (client := self._for_key.get()) is not None:

@@ -5,11 +5,10 @@ answered at once, whatever the load and before any worker is ready: clients such
 once and remember a failure for ever.
 """
 
-from dataclasses import dataclass
-
 from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.errors import AESMProtocolError, SGXFormatError
+from confcom.quoting.backend import KeyReport
 from confcom.sgx import DEFAULT_KEY_ID, AttestationKeyID, AttestationKeyIDList, QEReportInfo, Report, TargetInfo
 
 PUB_KEY_ID_BYTES = 32
@@ -20,16 +19,6 @@ MAX_QUOTE_BUFFER_BYTES = 128 * 1024
 _BASE = DEFAULT_KEY_ID.base()
 _KEY_ID = DEFAULT_KEY_ID.to_bytes()
 _ZERO_TARGET_INFO = bytes(TargetInfo.SIZE)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Key:
-    """What the workers' key answers: Init phase 2 and size need no more than this."""
-
-    target_info: bytes
-    pub_key_id: bytes
-    quote_size: int
-
 
 # A request that the front must defer: it needs the key, or a quoting enclave.
 Deferred = m.InitQuoteExRequest | m.GetQuoteSizeExRequest | m.GetQuoteExRequest
@@ -119,7 +108,7 @@ def _refused_if(request: Deferred, problem: AESM | None) -> m.Response | None:
     return None if problem is None else refuse(request, problem)
 
 
-def answer_init(key: Key) -> m.InitQuoteExResponse:
+def answer_init(key: KeyReport) -> m.InitQuoteExResponse:
     """Phase 2 of InitQuoteEx, once a worker has its key."""
     return m.InitQuoteExResponse(
         error_code=AESM.SUCCESS,
@@ -129,7 +118,7 @@ def answer_init(key: Key) -> m.InitQuoteExResponse:
     )
 
 
-def answer_size(key: Key) -> m.GetQuoteSizeExResponse:
+def answer_size(key: KeyReport) -> m.GetQuoteSizeExResponse:
     """GetQuoteSizeEx, once a worker has its key."""
     return m.GetQuoteSizeExResponse(error_code=AESM.SUCCESS, quote_size=key.quote_size)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.quote_helper import service
+from confcom.quoting.backend import KeyReport
 from confcom.sgx import DEFAULT_KEY_ID
 
 KEY_ID = DEFAULT_KEY_ID.to_bytes()
@@ -16,7 +17,7 @@ OTHER = KEY_ID[:154] + b"\x03" + KEY_ID[155:]
 OTHER_SIGNER = KEY_ID[:6] + b"\xe4" + KEY_ID[7:]
 REPORT = bytes(432)
 INFO = bytes(range(240)) * 4
-KEY = service.Key(target_info=b"t" * 512, pub_key_id=b"p" * 32, quote_size=4600)
+KEY = KeyReport(target_info=b"t" * 512, pub_key_id=b"p" * 32, quote_size=4600)
 
 
 def listed(*ids, count=None, header=b"\0\0\0\0"):
