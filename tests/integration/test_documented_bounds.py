@@ -23,7 +23,7 @@ from confcom.quote_helper.self_check import CHECK_SECONDS, PASSING_FAULTS
 from confcom.quote_helper.service import MAX_QUOTE_BUFFER_BYTES
 from confcom.quoting.pool import FIRST_BACKOFF_SECONDS, MAX_ATTEMPTS, MAX_BACKOFF_SECONDS, START_SECONDS
 from confcom.quoting.worker_process import DEPTH_SECONDS, MAX_DEPTH
-from confcom.runtime.http import MAX_CONCURRENT_REQUESTS
+from confcom.runtime.http import MAX_CONNECTIONS as HTTP_CONNECTIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 KIB, MIB = 1024, 1024 * 1024
@@ -46,7 +46,7 @@ SAID = {
         f"closed after {listeners.FRAME_SECONDS:g} s, after {listeners.PRESSED_FRAME_SECONDS:g} s where",
         f"the kernel's backlog ({listeners.BACKLOG:,})",
         f"refused beyond {MAX_QUOTE_BUFFER_BYTES // KIB} KiB",
-        f"{MAX_CONCURRENT_REQUESTS} requests at once",
+        f"{HTTP_CONNECTIONS} connections",
     ],
     "explanation/quote-helper.md": [
         f"as fill {DEPTH_SECONDS * 1000:g} ms of its measured cost, 1 to {MAX_DEPTH}",

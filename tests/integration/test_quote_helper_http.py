@@ -55,22 +55,20 @@ class TestPort:
         assert body.startswith(b"not found; known: /livez /metrics /readyz /simulation/collateral.json")
 
     def test_silent_connections_do_not_keep_the_probes_out(self, shared_helper):
-        """More than are admitted at once: some ask nothing, some half a request, some a second one by half."""
+        """More than there is room for: some ask nothing, some half a request, some a second one by half."""
         half = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
         held = [socket.create_connection(("127.0.0.1", shared_helper.port), timeout=20) for _ in range(90)]
         for index, sock in enumerate(held):
-            sock.sendall((b"", half, half + b"\r\n" + half)[index % 3])
-        deadline = time.monotonic() + 20
-        while shared_helper.get("/livez")[0] != 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+            with contextlib.suppress(ConnectionError):
+                sock.sendall((b"", half, half + b"\r\n" + half)[index % 3])
+        assert shared_helper.get("/livez")[0] == 200
         for sock in held:
-            while sock.recv(65536):
-                pass
-            sock.close()
+            with sock, contextlib.suppress(ConnectionError):
+                while sock.recv(65536):
+                    pass
 
     def test_connection_whose_answers_nobody_reads_is_closed(self, shared_helper):
-        """It would be held for ever, and as many of them as are admitted would keep the probes out."""
+        """uvicorn would hold it for ever."""
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", shared_helper.port))
@@ -202,6 +200,11 @@ class TestMetrics:
 class TestLogs:
     def test_json_log_is_one_object_a_line(self, start_helper):
         helper = start_helper("--log-format", "json")
+        with socket.create_connection(("127.0.0.1", helper.port), timeout=5) as stranger:
+            stranger.sendall(b"no HTTP\r\n\r\n")
+            while stranger.recv(65536):
+                pass
+        helper.end()
         lines = [json.loads(line) for line in helper.log]
         assert {"time", "level", "component", "message"} <= set(lines[0])
         assert "serving" in {line["message"] for line in lines}

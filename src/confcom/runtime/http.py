@@ -6,6 +6,7 @@ GET and HEAD only, no request body is read, and nothing here changes anything.
 import asyncio
 import contextlib
 import errno
+import itertools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,14 +15,15 @@ from typing import Any
 
 import msgspec
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from confcom.errors import PlatformError
 from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
 
-# Scrapes and probes are short; more connections than this are refused with 503 by uvicorn.
-MAX_CONCURRENT_REQUESTS = 64
+# Scrapes and probes are short, and few at once. Whoever can reach the port may open as many connections as they like.
+MAX_CONNECTIONS = 64
 # asyncio calls accept as often in one turn as the backlog that it is told. Where no descriptor is left each of them
 # fails, is logged and sets a timer for the next try: with more than one they multiply, and the loop does nothing else.
 ACCEPTS_PER_TURN = 1
@@ -72,12 +74,13 @@ class HTTPPort:
             self._app,
             log_config=None,
             access_log=False,
+            # Its warnings are of what strangers send, and would stand between our lines without form or limit.
+            log_level=logging.ERROR,
             lifespan="off",
-            http="h11",
+            http=_Protocol,
             interface="asgi3",
             proxy_headers=False,
             ws="none",
-            limit_concurrency=MAX_CONCURRENT_REQUESTS,
             backlog=ACCEPTS_PER_TURN,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -114,8 +117,7 @@ class HTTPPort:
     async def _close_silent(self) -> None:
         """Closes the connections that have neither asked nor read for a whole period.
 
-        uvicorn's own timer begins with an answer, and its close waits until that is read. Without this, as many of them
-        as are admitted would keep the kubelet's probes out.
+        uvicorn's own timer begins with an answer, and its close waits until that is read.
         """
         before: set[Any] = set()
         while True:
@@ -157,15 +159,32 @@ class HTTPPort:
             return Answer(body=b"internal error, see the log\n", status=500)
 
 
-def _is_silent(connection: Any) -> bool:
-    """Whether a connection of uvicorn's (`H11Protocol`) is neither being answered nor on its keep-alive timer.
+def _is_idle(connection: Any) -> bool:
+    """Whether a connection of uvicorn's waits for its client: to ask, or to read."""
+    return bool(connection.flow.write_paused or connection.cycle is None or connection.cycle.response_complete)
 
-    So is one whose answers nobody reads.
+
+def _is_silent(connection: Any) -> bool:
+    """Whether it is idle, and not on its keep-alive timer."""
+    is_timed = connection.timeout_keep_alive_task is not None and not connection.flow.write_paused
+    return _is_idle(connection) and not is_timed
+
+
+class _Protocol(H11Protocol):
+    """A connection; one too many costs the oldest that is idle, and not the newcomer.
+
+    The kubelet's probes are newcomers, and it ends a daemon that does not answer them.
     """
-    if connection.flow.write_paused:
-        return True
-    cycle = connection.cycle
-    return cycle is None or (cycle.response_complete and connection.timeout_keep_alive_task is None)
+
+    _made = itertools.count()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.number = next(self._made)
+        super().connection_made(transport)
+        connections: list[Any] = [each for each in self.connections if not each.transport.is_closing()]
+        if len(connections) > MAX_CONNECTIONS:
+            idle = (each for each in connections if each is not self and _is_idle(each))
+            min(idle, key=lambda each: each.number, default=self).transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -175,7 +194,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             # How many connections wait in the kernel is another number than `ACCEPTS_PER_TURN`.
-            listener.listen(MAX_CONCURRENT_REQUESTS)
+            listener.listen(MAX_CONNECTIONS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -215,7 +234,7 @@ def _listen(address: str, port: int) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((address, port))
         # Without listen, two processes could both bind with SO_REUSEADDR and find out only later.
-        listener.listen(MAX_CONCURRENT_REQUESTS)
+        listener.listen(MAX_CONNECTIONS)
     except OSError:
         listener.close()
         raise
