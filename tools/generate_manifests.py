@@ -67,7 +67,9 @@ def values() -> dict[str, Any]:
 def values_schema() -> dict[str, Any]:
     """The schema of the values: the spec's, as ordinary JSON Schema."""
     schema = _plain(schema_of(Spec))
-    schema["properties"]["simulation"]["type"] = ["object", "null"]
+    simulation = schema["properties"].pop("simulation")
+    _require(schema)
+    schema["properties"]["simulation"] = simulation | {"type": ["object", "null"]}
     schema["properties"]["operator"] = {
         "type": "object",
         "additionalProperties": False,
@@ -76,6 +78,17 @@ def values_schema() -> dict[str, Any]:
     # What Helm itself hands to every chart.
     schema["properties"]["global"] = {"type": "object"}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
+
+
+def _require(schema: dict[str, Any]) -> None:
+    """To Helm `null` takes a default away: lists and maps may be emptied so, what the templates count on may not."""
+    inner = schema["properties"]
+    schema["required"] = [
+        name for name, part in inner.items() if "properties" in part or part["type"] not in ("array", "object")
+    ]
+    for part in inner.values():
+        if "properties" in part:
+            _require(part)
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,14 @@ def test_chart_passes_the_strict_lint(helm):
     assert "0 chart(s) failed" in done.stdout
 
 
+def test_null_empties_lists_and_maps(helm):
+    """The only way to be rid of the chart's labels: Helm merges maps."""
+    nodes = dict.fromkeys(("labels", "tolerations"))
+    values = {"images": {"default": "i", "pullSecrets": None}, "nodes": nodes}
+    emptied = {"images": {"default": "i"}, "nodes": {"labels": {}, "tolerations": []}}
+    assert by_name(template(helm, values)) == by_name(render(Spec.from_dict(emptied)))
+
+
 def test_chart_leaves_out_the_namespace_that_holds_the_release(helm):
     done = helm("template", "c", str(CHART), "--namespace", "confcom-system", "--set", "images.default=i")
     kinds = {item["kind"] for item in yaml.safe_load_all(done.stdout) if item}
@@ -110,6 +118,11 @@ BAD = {
     "a simulation without EPC": (
         {"images": {"default": "i"}, "simulation": {"epc": "0"}},
         "simulation.epc: 0 is less than 1 MiB",
+    ),
+    "a part that is left empty": ({"images": {"default": "i"}, "update": None}, "missing property 'update'"),
+    "a number that is taken away": (
+        {"images": {"default": "i"}, "quoteHelper": {"workers": None}},
+        "at '/quoteHelper': missing property 'workers'",
     ),
     "a switch as text": ({"images": {"default": "i"}, "quoteHelper": {"enabled": "yes"}}, "enabled"),
     "a PCCS for Azure's client": (
