@@ -81,4 +81,5 @@ class _Formatter(logging.Formatter):
 
 def _quoted(value: Any) -> str:
     text = str(value)
-    return json.dumps(text) if not text or any(c in text for c in ' "=\n\\') else text
+    is_plain = text and text.isprintable() and not any(c in text for c in ' "=\\')
+    return text if is_plain else json.dumps(text)

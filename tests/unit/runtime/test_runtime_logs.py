@@ -31,6 +31,8 @@ def lines(request):
         ({"cause_in_words": "two words"}, ' cause_in_words="two words"'),
         ({"empty": ""}, ' empty=""'),
         ({"odd": 'a"b=c\nd'}, ' odd="a\\"b=c\\nd"'),
+        # What a terminal or a reader of lines would obey.
+        ({"odd": "a\rb\x1b[2J\u2028"}, ' odd="a\\rb\\u001b[2J\\u2028"'),
     ],
 )
 def test_text_line_has_its_fields_quoted_where_they_need_it(lines, fields, tail):
