@@ -11,12 +11,18 @@ from typing import Any, TypeVar
 from confcom import codes
 from confcom.aesm import messages as m
 from confcom.errors import AESMError, AESMProtocolError
-from confcom.sgx import DEFAULT_KEY_ID, AttestationKeyID, AttestationKeyIDList, QEReportInfo, TargetInfo
+from confcom.sgx import (
+    DEFAULT_KEY_ID,
+    PUB_KEY_ID_SIZE,
+    AttestationKeyID,
+    AttestationKeyIDList,
+    QEReportInfo,
+    TargetInfo,
+)
 
 DEFAULT_SOCKET = "/var/run/aesmd/aesm.socket"
 # What libsgx_quote_ex puts into every request, in milliseconds; no server acts on it.
 TIMEOUT_MILLISECONDS = 15_000
-PUB_KEY_ID_BYTES = 32
 # A server with more keys than this is not one.
 MAX_KEY_IDS = 64
 
@@ -102,11 +108,11 @@ def pub_key_id_size(key_id: AttestationKeyID = DEFAULT_KEY_ID) -> Flow[int]:
 def init(key_id: AttestationKeyID = DEFAULT_KEY_ID) -> Flow[KeyInfo]:
     """Phase 2 of InitQuoteEx: the server makes its key ready and tells about it."""
     request = m.InitQuoteExRequest(
-        att_key_id=key_id.to_bytes(), b_pub_key_id=True, buf_size=PUB_KEY_ID_BYTES, timeout=TIMEOUT_MILLISECONDS
+        att_key_id=key_id.to_bytes(), b_pub_key_id=True, buf_size=PUB_KEY_ID_SIZE, timeout=TIMEOUT_MILLISECONDS
     )
     response = yield from _ask(request, m.InitQuoteExResponse)
     target_info = TargetInfo.from_bytes(_expect(response.target_info, "target_info", TargetInfo.SIZE))
-    return KeyInfo(target_info=target_info, pub_key_id=_expect(response.pub_key_id, "pub_key_id", PUB_KEY_ID_BYTES))
+    return KeyInfo(target_info=target_info, pub_key_id=_expect(response.pub_key_id, "pub_key_id", PUB_KEY_ID_SIZE))
 
 
 def quote_size(key_id: AttestationKeyID = DEFAULT_KEY_ID) -> Flow[int]:

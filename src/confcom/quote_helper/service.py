@@ -9,9 +9,16 @@ from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.errors import AESMProtocolError, SGXFormatError
 from confcom.quoting.backend import KeyReport
-from confcom.sgx import DEFAULT_KEY_ID, AttestationKeyID, AttestationKeyIDList, QEReportInfo, Report, TargetInfo
+from confcom.sgx import (
+    DEFAULT_KEY_ID,
+    PUB_KEY_ID_SIZE,
+    AttestationKeyID,
+    AttestationKeyIDList,
+    QEReportInfo,
+    Report,
+    TargetInfo,
+)
 
-PUB_KEY_ID_BYTES = 32
 # On hardware the QE copies the buffer into a heap of 144 KiB and runs out of memory a little below that. Real clients
 # ask for the quote's size (under 5 KB) or 8 KiB; an answer of this size still leaves in one send.
 MAX_QUOTE_BUFFER_BYTES = 128 * 1024
@@ -72,14 +79,14 @@ def _select(request: m.SelectAttKeyIDRequest) -> m.SelectAttKeyIDResponse:
 
 def _init(request: m.InitQuoteExRequest) -> m.Response | None:
     problem = _key_problem(request)
-    if request.b_pub_key_id and request.buf_size != PUB_KEY_ID_BYTES:
+    if request.b_pub_key_id and request.buf_size != PUB_KEY_ID_SIZE:
         problem = problem or AESM.PARAMETER
     if problem or request.b_pub_key_id:
         return _refused_if(request, problem)
     # Phase 1 initialises nothing and must not carry pub_key_id, on which libsgx_dcap_ql crashes. Its buf_size is
     # uninitialised memory of the client.
     return m.InitQuoteExResponse(
-        error_code=AESM.SUCCESS, target_info=_ZERO_TARGET_INFO, pub_key_id_size=PUB_KEY_ID_BYTES
+        error_code=AESM.SUCCESS, target_info=_ZERO_TARGET_INFO, pub_key_id_size=PUB_KEY_ID_SIZE
     )
 
 
@@ -113,7 +120,7 @@ def answer_init(key: KeyReport) -> m.InitQuoteExResponse:
     return m.InitQuoteExResponse(
         error_code=AESM.SUCCESS,
         target_info=key.target_info,
-        pub_key_id_size=PUB_KEY_ID_BYTES,
+        pub_key_id_size=PUB_KEY_ID_SIZE,
         pub_key_id=key.pub_key_id,
     )
 

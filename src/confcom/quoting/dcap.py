@@ -18,7 +18,7 @@ from confcom.quoting.dcap_presence import missing_device
 from confcom.quoting.dcap_probe import PROBE_ENCLAVE, Probe
 from confcom.quoting.outcome import CheckOutcome
 from confcom.runtime.logs import event
-from confcom.sgx import DEFAULT_KEY_ID, Quote, ReportBody
+from confcom.sgx import DEFAULT_KEY_ID, Quote, QuoteHeader, ReportBody
 from confcom.sgx.quote import CERT_TYPE_PCK_CHAIN
 
 logger = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ def trim(buffer: bytes, report: bytes) -> bytes:
     if not Quote.MIN_SIZE <= end <= len(buffer):
         limits = f"{Quote.MIN_SIZE} to {len(buffer)}"
         raise _nonsense(f"a quote that says of itself that it has {end} bytes; {limits} are possible")
-    if buffer[48 : Quote.SIGNED_SIZE] != report[: ReportBody.SIZE]:
+    if buffer[QuoteHeader.SIZE : Quote.SIGNED_SIZE] != report[: ReportBody.SIZE]:
         raise _nonsense("the quote of another report")
     return buffer[:end]
 
@@ -210,5 +210,6 @@ def _nonsense(what: str) -> QuotingError:
 
 def certification_type(quote: bytes) -> int:
     """The type of the certification data, read without parsing the rest."""
-    auth_size = int.from_bytes(quote[1012:1014], "little")
-    return int.from_bytes(quote[1014 + auth_size : 1016 + auth_size], "little")
+    auth_data = Quote.AUTH_SIZE_AT + 2
+    at = auth_data + int.from_bytes(quote[Quote.AUTH_SIZE_AT : auth_data], "little")
+    return int.from_bytes(quote[at : at + 2], "little")

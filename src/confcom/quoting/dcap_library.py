@@ -19,7 +19,6 @@ from confcom.codes import AESM
 from confcom.errors import QuotingError
 from confcom.quoting.dcap_status import failure
 from confcom.quoting.dcap_structures import (
-    PUB_KEY_ID_BYTES,
     PubKeyID,
     SgxQlAttKeyID,
     SgxQlQEReportInfo,
@@ -27,7 +26,7 @@ from confcom.quoting.dcap_structures import (
     SgxTargetInfo,
 )
 from confcom.runtime.logs import event
-from confcom.sgx import AttestationKeyID, QEReportInfo, Quote, Report
+from confcom.sgx import PUB_KEY_ID_SIZE, AttestationKeyID, QEReportInfo, Quote, Report
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +109,10 @@ class QuotingLibrary:
             self._call(
                 "sgx_ql_init_quote", ctypes.byref(key), ctypes.byref(target), refresh, ctypes.byref(size), buffer
             )
-            if size.value != PUB_KEY_ID_BYTES:
+            if size.value != PUB_KEY_ID_SIZE:
                 raise QuotingError(
                     AESM.UNEXPECTED,
-                    f"sgx_ql_init_quote: says that the key's id has {size.value} bytes, but it has {PUB_KEY_ID_BYTES}: "
+                    f"sgx_ql_init_quote: says that the key's id has {size.value} bytes, but it has {PUB_KEY_ID_SIZE}: "
                     "this library is not one that the helper knows",
                 )
         return bytes(target), bytes(pub_key_id)

@@ -9,13 +9,11 @@ import ctypes
 from typing import Any
 
 from confcom.errors import PlatformError
-from confcom.sgx import AttestationKeyID, QEReportInfo, Report, TargetInfo
-
-PUB_KEY_ID_BYTES = 32
+from confcom.sgx import PUB_KEY_ID_SIZE, AttestationKeyID, QEReportInfo, Report, TargetInfo
 
 SgxTargetInfo = ctypes.c_uint8 * TargetInfo.SIZE
 SgxReport = ctypes.c_uint8 * Report.SIZE
-PubKeyID = ctypes.c_uint8 * PUB_KEY_ID_BYTES
+PubKeyID = ctypes.c_uint8 * PUB_KEY_ID_SIZE
 
 
 class SgxQlAttKeyID(ctypes.LittleEndianStructure):

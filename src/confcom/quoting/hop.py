@@ -9,6 +9,8 @@ from enum import IntEnum
 
 import msgspec
 
+from confcom.sgx import AttestationKeyID, QEReportInfo, Report
+
 HEADER = struct.Struct("<IIHHI")
 # A quote with a platform CA's chain is under 5 KB, and the type-3 quotes are smaller.
 MAX_PAYLOAD_BYTES = 256 * 1024
@@ -73,7 +75,7 @@ class MessageDecoder:
         return found
 
 
-_REPORT, _KEY_ID, _INFO = 432, 256, 960
+_REPORT, _KEY_ID, _INFO = Report.SIZE, AttestationKeyID.SIZE, QEReportInfo.SIZE
 
 
 def pack_quote(report: bytes, att_key_id: bytes, qe_report_info: bytes | None) -> bytes:

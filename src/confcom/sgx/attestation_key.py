@@ -7,6 +7,8 @@ from confcom.errors import SGXFormatError
 from confcom.sgx.layout import Field, Structure
 
 ALGORITHM_ECDSA_P256 = 2
+# The other name of a key, `pub_key_id`: SHA-256(attestation public key || auth data).
+PUB_KEY_ID_SIZE = 32
 
 # MRSIGNER of Intel's production QE, which ECDSA clients have built in (dcap_ql, Gramine).
 INTEL_QE_MR_SIGNER = bytes.fromhex("8c4f5775d796503e96137f77c68a829a0056ac8ded70140b081b094490c57bff")
