@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc.aio
@@ -17,6 +16,7 @@ from confcom.device_plugin.inventory import EPC_RESOURCE, HELPER_RESOURCE, QUOTI
 from confcom.errors import KubeletError
 from confcom.kubelet import contract
 from confcom.kubelet.pod_resources import Holding, holdings
+from confcom.runtime.status import moment
 
 # The kubelet answers in a third of a second for 262,144 devices; in a freeze it does not answer at all.
 LIST_SECONDS = 10.0
@@ -129,7 +129,7 @@ class PodResources:
         """The report of now; `unregistered` names resources that the kubelet has not taken yet."""
         if self._socket is None:
             return Holders(problem="the kubelet's PodResources socket was not named (--pod-resources-socket)")
-        at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = moment(self._clock())
         try:
             found = await self.list()
         except KubeletError as error:

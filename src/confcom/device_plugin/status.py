@@ -20,8 +20,6 @@ from confcom.runtime.http import Answer, Route
 from confcom.runtime.logs import event
 from confcom.runtime.status import STATUS_VERSION, DevicePluginStatus, ResourceStatus
 
-METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
@@ -51,7 +49,7 @@ class StatusReport:
             "/livez": lambda: Answer.verdict(None),
             "/readyz": lambda: Answer.verdict(self.problem()),
             "/status": lambda: Answer.json(self.status()),
-            "/metrics": lambda: Answer(body=generate_latest(self._registry), content_type=METRICS_CONTENT_TYPE),
+            "/metrics": lambda: Answer.metrics(generate_latest(self._registry)),
         }
 
     def log(self, logger: logging.Logger) -> None:

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,7 @@ from confcom.runtime import beside
 from confcom.runtime.daemon import Daemon, run
 from confcom.runtime.http import Answer, HTTPPort, Route
 from confcom.runtime.logs import configure, event
-from confcom.runtime.status import STATUS_VERSION, Condition, LastCause, QuoteHelperStatus, WorkerStatus
+from confcom.runtime.status import STATUS_VERSION, Condition, LastCause, QuoteHelperStatus, WorkerStatus, moment
 from confcom.settings import load
 from confcom.sgx import DEFAULT_KEY_ID
 
@@ -143,7 +142,7 @@ class QuoteHelper:
             "/livez": lambda: Answer(body=b"ok\n"),
             "/readyz": lambda: Answer.verdict(self.problem()),
             "/status": lambda: Answer.json(self.status()),
-            "/metrics": lambda: Answer(body=exposition(self), content_type="text/plain; version=0.0.4; charset=utf-8"),
+            "/metrics": lambda: Answer.metrics(exposition(self)),
             "/simulation/root.pem": lambda: self._endorsement(b"root", "application/x-pem-file"),
             "/simulation/collateral.json": lambda: self._endorsement(b"collateral", "application/json"),
         }
@@ -192,10 +191,10 @@ class QuoteHelper:
             connections=len(front.listeners.clients),
             take_overs=self.seats.take_overs,
             last_causes=tuple(
-                LastCause(code=code, name=codes.aesm(code).name, cause=cause, at=_rfc3339(at))
+                LastCause(code=code, name=codes.aesm(code).name, cause=cause, at=moment(at))
                 for code, (cause, at) in sorted(front.last_causes.items())
             ),
-            last_check=_rfc3339(self.check.checked_at) if self.check.checked_at else None,
+            last_check=moment(self.check.checked_at) if self.check.checked_at else None,
             tcb_status=outcome.tcb_status if outcome else None,
             qe_status=outcome.qe_status if outcome else None,
             forecast=outcome.forecast if outcome else None,
@@ -211,7 +210,7 @@ class QuoteHelper:
             status=outcome is not None and outcome.verified,
             reason=outcome.reason if outcome else "NotYetChecked",
             message=outcome.message if outcome else "the first quote of its own is not made yet",
-            since=_rfc3339(self.check.since),
+            since=moment(self.check.since),
         )
 
 
@@ -257,10 +256,6 @@ def _look_around(settings: QuoteHelperSettings, backend: BackendSettings) -> tup
     if sentence := refusal(found):
         raise PlatformError(sentence)
     return found
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def main() -> int:

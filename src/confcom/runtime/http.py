@@ -49,6 +49,11 @@ class Answer:
         return cls(body=msgspec.json.encode(value) + b"\n", content_type="application/json")
 
     @classmethod
+    def metrics(cls, samples: bytes) -> "Answer":
+        """Samples in Prometheus' text format, as its own library writes them."""
+        return cls(body=samples, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @classmethod
     def verdict(cls, problem: str | None) -> "Answer":
         """A probe's answer: 200 `ok`, or 503 with the problem in words."""
         return cls(body=b"ok\n") if problem is None else cls(body=f"{problem}\n".encode(), status=503)

@@ -4,11 +4,17 @@
 of an older daemon can still be read.
 """
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 STATUS_VERSION = 1
+
+
+def moment(seconds: float) -> str:
+    """A time, given in seconds since the epoch, as every document of a daemon shows it: RFC 3339, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
