@@ -6,10 +6,13 @@ Only the host's folders and the ports are others, and the stand-in plays the kub
 import asyncio
 import contextlib
 import os
-import socket
+import re
 import subprocess
 import sys
 import time
+
+import pytest
+from ports import reserved_port
 
 from confcom.addon import names
 from confcom.addon.render import render
@@ -23,20 +26,10 @@ SPEC = Spec.from_dict({"images": {"default": "i"}, "simulation": {"epc": "64MiB"
 GENERATION = "7"
 
 
-def free_port():
-    """A port in whose digits no rendered one is found again: they are replaced as text."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        if "941" not in port:
-            return port
-
-
 class Node:
     """A node's folders under one of this machine, and ports of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, plugin_port, helper_port):
         self.folder = folder
         self.containers = {
             item["metadata"]["name"]: item["spec"]["template"]["spec"]["containers"][0]
@@ -52,18 +45,16 @@ class Node:
             names.SOCKET_DIR: folder / "a",
             "/host/dev": "/dev",
             "--http-address=::": "--http-address=127.0.0.1",
-            str(names.DEVICE_PLUGIN_PORT): free_port(),
-            ",".join(map(str, names.QUOTE_HELPER_PORTS)): (port := free_port()),
-            str(names.QUOTE_HELPER_PORTS[0]): port,
+            str(names.DEVICE_PLUGIN_PORT): plugin_port,
+            ",".join(map(str, names.QUOTE_HELPER_PORTS)): helper_port,
+            str(names.QUOTE_HELPER_PORTS[0]): helper_port,
         }
 
     def here(self, command):
         """A command of a container as one of this machine."""
         assert command[0] == "python3"
-        line = "\0".join(command[1:])
-        for place, instead in self.places.items():
-            line = line.replace(place, str(instead))
-        return [sys.executable, *line.split("\0")]
+        places = re.compile("|".join(map(re.escape, self.places)))
+        return [sys.executable, *(places.sub(lambda found: str(self.places[found[0]]), word) for word in command[1:])]
 
     def environment(self, name):
         (variable,) = self.containers[name]["env"]
@@ -95,8 +86,13 @@ class Node:
             time.sleep(0.1)
 
 
-def test_rendered_pods_start_are_ready_and_quote_for_a_pod_with_a_slot(short_dir):
-    node = Node(short_dir)
+@pytest.fixture
+def node(short_dir):
+    with reserved_port() as plugin_port, reserved_port() as helper_port:
+        yield Node(short_dir, plugin_port, helper_port)
+
+
+def test_rendered_pods_start_are_ready_and_quote_for_a_pod_with_a_slot(node, short_dir):
 
     async def work():
         async with KubeletStandIn(short_dir / "k") as kubelet:
@@ -121,9 +117,8 @@ def test_rendered_pods_start_are_ready_and_quote_for_a_pod_with_a_slot(short_dir
     asyncio.run(within_the_deadline())
 
 
-def test_a_probe_of_another_generation_does_not_speak_for_this_pod(short_dir):
+def test_a_probe_of_another_generation_does_not_speak_for_this_pod(node):
     """With hostNetwork two helpers of a node share its ports: the other one's answer must not count."""
-    node = Node(short_dir)
     with node.pod(names.QUOTE_HELPER):
         node.wait_for_probe(names.QUOTE_HELPER, "readinessProbe")
         command = node.here(node.containers[names.QUOTE_HELPER]["readinessProbe"]["exec"]["command"])

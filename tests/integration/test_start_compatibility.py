@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import urllib.request
 import pytest
 from helper_process import HelperProcess
 from libsgx.stand_in import COMPILER, build
+from ports import reserved_port
 
 EXIT_SECONDS = 20.0
 needs_compiler = pytest.mark.skipif(
@@ -57,15 +57,13 @@ PLUGIN = {
 }
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def run_plugin(short_dir, flags):
     """Starts the plugin, asks it for `/status` once, ends it; that, and the lines of its log."""
-    port = free_port()
+    with reserved_port() as port:
+        return run_plugin_on(port, short_dir, flags)
+
+
+def run_plugin_on(port, short_dir, flags):
     (short_dir / "k").mkdir()
     command = [
         sys.executable, "-m", "confcom.device_plugin", "--device-plugin-dir", str(short_dir / "k"),
