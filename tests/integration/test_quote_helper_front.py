@@ -23,7 +23,7 @@ from confcom.quoting import pool as pool_module
 from confcom.quoting import worker_process
 from confcom.quoting.backend import BackendSettings
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 30.0
 INIT = m.InitQuoteExRequest(att_key_id=KEY_ID, b_pub_key_id=True, buf_size=32).envelope()
 SIZE = m.GetQuoteSizeExRequest(att_key_id=KEY_ID).envelope()
 NUM = bytes.fromhex("aa0103489875")
@@ -56,6 +56,15 @@ class Running:
     async def ready(self, count=1):
         await self.until(lambda: len(self.front.pool.ready_workers) == count)
 
+    async def held(self):
+        """The answer to come of a request over which the worker waits until `go_on`."""
+        answer = asyncio.create_task(self.ask(quote("wait")))
+        await self.until(lambda: self.operations()["QUOTE"])
+        return answer
+
+    def go_on(self):
+        (self.folder / "go").touch()
+
     def operations(self):
         path = self.folder / "operations"
         lines = path.read_text().split("\n") if path.exists() else []
@@ -65,12 +74,12 @@ class Running:
 @pytest.fixture
 def front(short_dir, monkeypatch):
     """Runs `scenario(running)` with a front of some workers."""
-    real = asyncio.create_subprocess_exec
+    real = worker_process.start_process
 
     def scripted(executable, _m, _module, *arguments, **keywords):
         return real(executable, scripted_worker.__file__, *arguments, **keywords)
 
-    monkeypatch.setattr(worker_process.asyncio, "create_subprocess_exec", scripted)
+    monkeypatch.setattr(worker_process, "start_process", scripted)
 
     def run(scenario, *, workers=1, hang_seconds=6.0, wait=True):
         async def main():
@@ -179,13 +188,11 @@ def test_two_that_kill_workers_do_not_take_the_rest_along(front):
 
 def test_request_that_hangs_workers_is_given_up_and_the_others_are_served(front):
     async def scenario(running):
-        start = time.monotonic()
         answers = await running.ask_all(quote("hang"), quote(), quote(), NUM)
         assert [error_code(answer) for answer in answers[:3]] == [1, 0, 0]
-        assert time.monotonic() - start < 8
         assert running.front.pool.restarts >= 2
 
-    front(scenario, hang_seconds=0.3)
+    front(scenario, hang_seconds=1.0)
 
 
 def test_nonsense_from_a_worker_costs_the_worker_and_no_other_request(front):
@@ -299,7 +306,7 @@ class TestKey:
 
     def test_key_of_a_refresh_whose_workers_have_all_gone_is_not_published(self, front, monkeypatch):
         """One has its new key, the other hangs over it; then both go, and none can start."""
-        monkeypatch.setattr(pool_module, "ASK_SECONDS", 1.0)
+        monkeypatch.setattr(pool_module, "ASK_SECONDS", 4.0)
 
         async def scenario(running):
             first, second = running.front.pool.workers
@@ -331,31 +338,28 @@ class TestBounds:
         async def scenario(running):
             running.front.ring = Ring(3)
             info = bytes(960)
-            slow = [asyncio.create_task(running.ask(quote("slow")))]
-            await running.until(lambda: running.front.pool.workers[0].jobs)
-            slow += [asyncio.create_task(running.ask(quote("slow"))) for _ in range(3)]
+            waiting = [await running.held()]
+            waiting += [asyncio.create_task(running.ask(quote())) for _ in range(3)]
             await running.until(lambda: len(running.front.ring) == 3)
-            start = time.monotonic()
             answer = m.decode_response(await running.ask(quote(info=info)), m.GetQuoteExResponse)
             assert (answer.error_code, answer.qe_report_info) == (18, info)
-            assert time.monotonic() - start < 0.5
             assert await running.ask(NUM) == bytes.fromhex("aa010408001001")
-            assert [error_code(answer) for answer in await asyncio.gather(*slow)] == [0] * 4
+            running.go_on()
+            assert [error_code(answer) for answer in await asyncio.gather(*waiting)] == [0] * 4
 
         front(scenario)
 
     def test_request_that_is_not_served_by_its_deadline_is_answered_busy(self, front, monkeypatch):
-        monkeypatch.setattr(front_module, "REQUEST_SECONDS", 0.6)
-
         async def scenario(running):
-            answers = await running.ask_all(*[quote("slow") for _ in range(12)])
-            codes = Counter(error_code(answer) for answer in answers)
-            assert codes[18] >= 6
-            assert codes[0] >= 2
-            assert set(codes) == {0, 18}
+            held = await running.held()
+            with monkeypatch.context() as patch:
+                patch.setattr(front_module, "REQUEST_SECONDS", 0.6)
+                answers = await running.ask_all(*[quote() for _ in range(11)])
+                assert [error_code(answer) for answer in (*answers, await held)] == [18] * 12
             # What was given up costs no quote any more.
-            await running.until(lambda: len(running.front.ring) == 0)
-            assert running.operations()["QUOTE"] < 12
+            running.go_on()
+            assert error_code(await running.ask(quote())) == 0
+            assert running.operations()["QUOTE"] == 2
 
         front(scenario)
 
@@ -416,14 +420,14 @@ class TestBounds:
 
     def test_client_that_left_while_it_waited_costs_no_quote(self, front):
         async def scenario(running):
-            slow = asyncio.create_task(running.ask(quote("slow")))
-            await running.until(lambda: running.front.pool.workers[0].jobs)
+            held = await running.held()
             for _ in range(10):
                 with connect(running.path) as sock:
                     sock.sendall(frame(quote()))
             await running.until(lambda: running.front.listeners.counts["left"] == 10)
+            running.go_on()
             assert error_code(await running.ask(quote())) == 0
-            assert error_code(await slow) == 0
+            assert error_code(await held) == 0
             assert running.operations()["QUOTE"] == 2
             assert running.front.ring.dropped + len(running.front.ring) <= 10
 
@@ -437,10 +441,12 @@ class TestBounds:
                     sock.shutdown(socket.SHUT_WR)
                     return read_all(sock)[4:]
 
-            slow = asyncio.create_task(running.ask(quote("slow")))
-            await running.until(lambda: running.front.pool.workers[0].jobs)
-            assert error_code(await asyncio.to_thread(half_closed)) == 0
-            await slow
+            held = await running.held()
+            waiting = asyncio.create_task(asyncio.to_thread(half_closed))
+            await running.until(lambda: len(running.front.ring) == 1)
+            running.go_on()
+            assert error_code(await waiting) == 0
+            await held
 
         front(scenario)
 

@@ -2,7 +2,7 @@
 
 Started like `confcom.quoting.worker`: with a descriptor and the backend's settings, whose folder is where it writes
 down each operation, where the file `start` may say how its start goes wrong, and the file `power` takes the enclaves
-of the workers that lived when it was written.
+of the workers that lived when it was written, and `go` lets those go on that wait.
 """
 
 import json
@@ -76,8 +76,9 @@ class ScriptedWorker:
             time.sleep(3600)
         elif command == "junk":
             self.sock.sendall(b"\xff" * 64)
-        elif command == "slow":
-            time.sleep(0.2)
+        elif command == "wait":
+            while not (self.folder / "go").exists():
+                time.sleep(0.005)
         elif command == "lose" and not (self.folder / "lost").exists():
             (self.folder / "lost").touch()
             return 46, b"power event"
