@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 import httpx2
 import msgspec
-from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
 from confcom.errors import InputError, KubeAPIError
 from confcom.kube.credentials import open_client
 from confcom.kube.kinds import Kind
+from confcom.kube.kubeconfig import Config
 
 Object = dict[str, Any]
 Propagation = Literal["Foreground", "Background", "Orphan"]
@@ -55,7 +55,7 @@ class KubeAPI:
     `warnings` are what the API server has said beside its answers, each once.
     """
 
-    def __init__(self, config: SingleConfig, *, field_manager: str) -> None:
+    def __init__(self, config: Config, *, field_manager: str) -> None:
         """Connects at the first call; `config` is of `kube.config.find_config`.
 
         Raises:
@@ -66,7 +66,7 @@ class KubeAPI:
         self.warnings: list[str] = []
         self._manager = field_manager
         # A name other than the address's, by which the server's certificate is known.
-        name = getattr(config.cluster, "tls_server_name", None)
+        name = config.cluster.tls_server_name
         self._extensions = {"sni_hostname": name} if name else {}
         try:
             self._http = open_client(config, REQUEST_SECONDS)

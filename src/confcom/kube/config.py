@@ -5,18 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import Context
 
 from confcom.errors import InputError
-from confcom.kube.kubeconfig import Cluster, User, read_files
+from confcom.kube.kubeconfig import Cluster, Config, User, read_files
 
 DEFAULT_FILE: Final = "~/.kube/config"
 # Where the kubelet mounts a pod's account.
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> SingleConfig:
+def find_config(context: str | None, kubeconfig: Path | None, environment: Mapping[str, str]) -> Config:
     """The cluster and user of a context: `--kubeconfig`, then KUBECONFIG, ~/.kube/config, the pod's service account.
 
     Several files in KUBECONFIG are one, as they are to kubectl: else another cluster than kubectl's could be meant.
@@ -51,7 +51,7 @@ def _files(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[Path
     return [default] if default.is_file() else []
 
 
-def _select(found: KubeConfig, context: str | None) -> SingleConfig:
+def _select(found: KubeConfig, context: str | None) -> Config:
     """A context with its cluster and user; it may do without a user."""
     name = context or found.current_context
     if not name:
@@ -70,10 +70,10 @@ def _select(found: KubeConfig, context: str | None) -> SingleConfig:
     user = found.users[chosen.user] if chosen.user else User()
     if (user.client_cert or user.client_cert_data) and not (user.client_key or user.client_key_data):
         raise InputError(f"context {name}: the user's client-certificate has no client-key")
-    return SingleConfig(context_name=name, context=chosen, cluster=cluster, user=user)
+    return Config(context_name=name, context=chosen, cluster=cluster, user=user)
 
 
-def _own_account(environment: Mapping[str, str]) -> SingleConfig:
+def _own_account(environment: Mapping[str, str]) -> Config:
     if "KUBERNETES_SERVICE_HOST" not in environment:
         raise InputError("no cluster: there is no kubeconfig; give --kubeconfig FILE or set KUBECONFIG")
     token = SERVICE_ACCOUNT / "token"
@@ -83,4 +83,4 @@ def _own_account(environment: Mapping[str, str]) -> SingleConfig:
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     cluster = Cluster(server=server, certificate_auth=str(SERVICE_ACCOUNT / "ca.crt"))
     account = Context(cluster="pod", user="pod")
-    return SingleConfig(context_name="pod", context=account, cluster=cluster, user=User(token_file=str(token)))
+    return Config(context_name="pod", context=account, cluster=cluster, user=User(token_file=str(token)))

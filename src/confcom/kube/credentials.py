@@ -12,12 +12,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
-from lightkube.config import models
 from lightkube.config.client_adapter import Client, ConnectionParams
-from lightkube.config.kubeconfig import SingleConfig
 
 from confcom.errors import InputError
-from confcom.kube.kubeconfig import Cluster, Plugin, User
+from confcom.kube.kubeconfig import Cluster, Config, Plugin, User
 
 # A plugin may send a person to a browser to log in.
 PLUGIN_SECONDS: Final = 300.0
@@ -45,7 +43,7 @@ class CredentialPlugin(httpx2.Auth):
     lightkube's own knows no `v1`, tells the program nothing of the call, hides its words, and waits for ever.
     """
 
-    def __init__(self, config: SingleConfig, plugin: Plugin) -> None:
+    def __init__(self, config: Config, plugin: Plugin) -> None:
         """`plugin` is that of the user of `config`.
 
         Raises:
@@ -130,7 +128,7 @@ class CredentialPlugin(httpx2.Auth):
         )
 
 
-def _cluster_info(cluster: models.Cluster) -> dict[str, Any]:
+def _cluster_info(cluster: Cluster) -> dict[str, Any]:
     found = msgspec.to_builtins(cluster)
     return {name: found[name] for name in _TOLD_OF_CLUSTER if found.get(name)}
 
@@ -144,8 +142,8 @@ def _impersonation(user: User) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if value]
 
 
-def open_client(config: SingleConfig, timeout: float) -> httpx2.Client:
-    """An HTTP client of the cluster of `config` (of `kube.config`), as its user; `timeout` in seconds.
+def open_client(config: Config, timeout: float) -> httpx2.Client:
+    """An HTTP client of the cluster of `config`, as its user; `timeout` in seconds.
 
     Raises:
         InputError: a protocol that no plugin speaks.
@@ -155,12 +153,11 @@ def open_client(config: SingleConfig, timeout: float) -> httpx2.Client:
     direct = goes_direct(config.cluster.server, os.environ)
     client = Client(
         config,
-        ConnectionParams(timeout=httpx2.Timeout(timeout), proxy=_proxy(config.cluster), trust_env=not direct),
+        ConnectionParams(timeout=httpx2.Timeout(timeout), proxy=config.cluster.proxy_url or None, trust_env=not direct),
     )
-    if isinstance(config.user, User):
-        if config.user.exec is not None:
-            client.auth = CredentialPlugin(config, config.user.exec)
-        client.headers.update(_impersonation(config.user))
+    if config.user.exec is not None:
+        client.auth = CredentialPlugin(config, config.user.exec)
+    client.headers.update(_impersonation(config.user))
     return client
 
 
@@ -184,7 +181,3 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
         return None
-
-
-def _proxy(cluster: models.Cluster) -> str | None:
-    return (cluster.proxy_url or None) if isinstance(cluster, Cluster) else None

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import yaml
 from lightkube.config import models
-from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 
 from confcom.errors import InputError
 
@@ -47,6 +47,13 @@ class User(models.User, kw_only=True):
     impersonate_uid: str | None = msgspec.field(name="as-uid", default=None)
     impersonate_groups: list[str] | None = msgspec.field(name="as-groups", default=None)
     impersonate_extra: dict[str, list[str]] | None = msgspec.field(name="as-user-extra", default=None)
+
+
+class Config(SingleConfig):
+    """A context with its cluster and user, which are this module's."""
+
+    cluster: Cluster
+    user: User
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True):

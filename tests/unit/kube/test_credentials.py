@@ -8,13 +8,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import Context, NameValue
 
 from confcom.errors import InputError, KubeAPIError
 from confcom.kube import credentials
 from confcom.kube.api import KubeAPI
-from confcom.kube.kubeconfig import Cluster, Plugin, User
+from confcom.kube.kubeconfig import Cluster, Config, Plugin, User
 from confcom.simulation.pccs_tls import make_tls
 
 V1 = "client.authentication.k8s.io/v1"
@@ -67,7 +66,7 @@ def server():
 
 
 def one_of(cluster, user=None):
-    return SingleConfig(context_name="x", context=Context(cluster="c"), cluster=cluster, user=user or User())
+    return Config(context_name="x", context=Context(cluster="c"), cluster=cluster, user=user or User())
 
 
 def client(server, user=None, **cluster):
