@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from confcom.addon.live import hear
@@ -25,9 +26,6 @@ from confcom.errors import KubeAPIError
 from confcom.kube.api import KubeAPI, Object
 from confcom.platform.compatibility import Finding, Part, look_up
 
-_BAD_REQUEST: Final = 400
-_CONFLICT: Final = 409
-_FORBIDDEN: Final = 403
 # Controllers of Kubernetes that write into our objects by design.
 _EXPECTED_MANAGERS: Final = ("kube-controller-manager", "kubelet", "kube-apiserver")
 
@@ -155,10 +153,10 @@ def _drift(api: KubeAPI, rendered: list[Object], found: Observation) -> tuple[li
 
 def _no_dry_run(error: KubeAPIError) -> str | None:
     """Why the API server will not try an apply for us, where that says nothing of the object."""
-    if error.status == _FORBIDDEN:
+    if error.status == HTTPStatus.FORBIDDEN:
         return "you may not apply (docs/reference/rbac.md)"
     # Its word for a webhook of the cluster that would do something all the same.
-    return str(error) if error.status == _BAD_REQUEST and "does not support dry run" in str(error) else None
+    return str(error) if error.status == HTTPStatus.BAD_REQUEST and "does not support dry run" in str(error) else None
 
 
 def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
@@ -171,7 +169,7 @@ def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
     try:
         after = api.apply(KIND_BY_NAME[item["kind"]], item, dry_run=True).object
     except KubeAPIError as error:
-        if error.status != _CONFLICT:
+        if error.status != HTTPStatus.CONFLICT:
             raise
         return [f"{title(item)}: changed by hand: {cause}" for cause in error.causes]
     if after["metadata"].get("generation") != metadata.get("generation"):

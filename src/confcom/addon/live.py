@@ -2,6 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Final
 
 from confcom.addon import names
@@ -15,7 +16,6 @@ from confcom.kube.api import KubeAPI, Object
 
 # Enough to ask a thousand nodes in half a minute, few enough for one API server.
 PARALLEL_CALLS: Final = 16
-_FORBIDDEN: Final = 403
 
 
 def read_nodes(api: KubeAPI, spec: Spec, nodes: Iterable[Object]) -> list[NodeView]:
@@ -65,7 +65,7 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
         try:
             heard = read_status(api.ask_pod(metadata["namespace"], metadata["name"], port, "/status"))
         except KubeAPIError as error:
-            if error.status == _FORBIDDEN:
+            if error.status == HTTPStatus.FORBIDDEN:
                 return Heard(
                     problem="more is not known: you may not use pods/proxy (docs/reference/rbac.md)", is_refused=True
                 )

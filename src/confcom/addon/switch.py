@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 from confcom.addon import names, refusals
@@ -36,8 +37,6 @@ FORGET_SECONDS: Final = 25.0
 # What `disable` removed is gone after the helpers' grace period of 30 s, and the namespace some seconds later.
 ENDING_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.5
-_CONFLICT: Final = 409
-_MISSING: Final = 404
 # What every namespace is given: by Kubernetes, by OpenShift, by Istio.
 _NAMESPACE_FURNITURE: Final = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -212,7 +211,7 @@ class Switch:
                 applied = self._apply(item, before)
             except KubeAPIError as error:
                 sentence = refusals.old_definition(str(error))
-                if time.monotonic() > deadline or not (sentence or error.status == _MISSING):
+                if time.monotonic() > deadline or not (sentence or error.status == HTTPStatus.NOT_FOUND):
                     _refuse(sentence)
                     raise
                 time.sleep(POLL_SECONDS)
@@ -233,7 +232,7 @@ class Switch:
         try:
             applied = self.api.apply(kind, item, force=force, dry_run=self.dry_run)
         except KubeAPIError as error:
-            if error.status != _CONFLICT:
+            if error.status != HTTPStatus.CONFLICT:
                 raise
             taken_back = error.causes
             applied = self.api.apply(kind, item, force=True, dry_run=self.dry_run)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final, TypeVar
 
 from confcom.addon import names
@@ -16,8 +17,6 @@ from confcom.kube.api import KubeAPI, Object
 
 DEFAULT_WAIT_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 1.0
-# From here on the fault is the API server's own, or of something between.
-_SERVER_FAULT: Final = 500
 
 T = TypeVar("T")
 
@@ -105,7 +104,9 @@ def _look(look: Callable[[], T], deadline: float, say: Say) -> T:
         try:
             return look()
         except KubeAPIError as error:
-            if not (error.status == 0 or error.status >= _SERVER_FAULT) or time.monotonic() > deadline:
+            # Of these answers the fault is the API server's own, or of something between.
+            is_away = error.status == 0 or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            if not is_away or time.monotonic() > deadline:
                 raise
             if str(error) != told:
                 told = str(error)

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote
@@ -35,10 +36,6 @@ PATIENCE: Final = 2.0
 PAGE_ITEMS: Final = 500
 # /status of a helper has some 20 kB.
 MAX_PROXIED_BYTES: Final = 1024 * 1024
-_CREATED: Final = 201
-_MISSING: Final = 404
-_EXPIRED: Final = 410
-_BUSY: Final = 429
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +91,7 @@ class KubeAPI:
         try:
             return self._json("GET", kind.path(name, namespace))
         except KubeAPIError as error:
-            if error.status == _MISSING:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
@@ -114,7 +111,7 @@ class KubeAPI:
                 query["continue"] = error.next_page
                 continue
             except KubeAPIError as error:
-                if error.status == _MISSING:
+                if error.status == HTTPStatus.NOT_FOUND:
                     return
                 raise
             # Items of a list carry neither field.
@@ -132,7 +129,7 @@ class KubeAPI:
         path = kind.path(metadata["name"], metadata.get("namespace", ""))
         headers = {"Content-Type": "application/apply-patch+yaml"}
         answer = self._send("PATCH", path, query=query, content=msgspec.json.encode(item), headers=headers)
-        return Applied(object=_decode(answer), created=answer.status_code == _CREATED)
+        return Applied(object=_decode(answer), created=answer.status_code == HTTPStatus.CREATED)
 
     def delete(self, kind: Kind, name: str, namespace: str = "", *, propagation: Propagation = "Background") -> bool:
         """Deletes one object; False where it was not there."""
@@ -141,7 +138,7 @@ class KubeAPI:
         try:
             self._send("DELETE", kind.path(name, namespace), content=msgspec.json.encode(body), headers=headers)
         except KubeAPIError as error:
-            if error.status == _MISSING:
+            if error.status == HTTPStatus.NOT_FOUND:
                 return False
             raise
         return True
@@ -213,7 +210,7 @@ class _ExpiredPageError(KubeAPIError):
     """The server no longer knows the list of which a page was asked; it names the page that goes on from there."""
 
     def __init__(self, sentence: str, *, next_page: str) -> None:
-        super().__init__(sentence, status=_EXPIRED, reason="Expired")
+        super().__init__(sentence, status=HTTPStatus.GONE, reason="Expired")
         self.next_page = next_page
 
 
@@ -233,7 +230,7 @@ def _bounded(answer: httpx2.Response, most: int, deadline: float) -> httpx2.Resp
 def _wanted_wait(answer: httpx2.Response) -> float | None:
     """The seconds after which a server that did nothing wants to be asked again, or None; as client-go reads it."""
     seconds = answer.headers.get("retry-after", "")
-    is_busy = answer.status_code == _BUSY or answer.is_server_error
+    is_busy = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error
     return float(seconds) if is_busy and seconds.isascii() and seconds.isdigit() else None
 
 
@@ -259,9 +256,9 @@ def _failure(answer: httpx2.Response) -> KubeAPIError:
         if isinstance(cause, dict)
     )
     message = str(status.get("message") or answer.text.strip()[:300] or answer.reason_phrase)
-    if answer.status_code == 401:
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
         message = f"the credentials of this kubeconfig are not accepted ({message})"
     next_page = (status.get("metadata") or {}).get("continue")
-    if answer.status_code == _EXPIRED and next_page:
+    if answer.status_code == HTTPStatus.GONE and next_page:
         return _ExpiredPageError(message, next_page=str(next_page))
     return KubeAPIError(message, status=answer.status_code, reason=str(status.get("reason", "")), causes=causes)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ from confcom.kube.kubeconfig import Cluster, Config, Plugin, User
 # A plugin may send a person to a browser to log in.
 PLUGIN_SECONDS: Final = 300.0
 _PLUGIN_GROUP: Final = "client.authentication.k8s.io/"
-_UNAUTHORIZED: Final = 401
 # What `provideClusterInfo` asks for; the two names of the file are those of the protocol too.
 _TOLD_OF_CLUSTER: Final = (
     "server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url",
@@ -64,7 +64,7 @@ class CredentialPlugin(httpx2.Auth):
         held = self._token
         request.headers["Authorization"] = f"Bearer {held or self._renew(None)}"
         answer = yield request
-        if answer.status_code == _UNAUTHORIZED and held is not None:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED and held is not None:
             request.headers["Authorization"] = f"Bearer {self._renew(held)}"
             yield request
 
