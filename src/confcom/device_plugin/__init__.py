@@ -1,1 +1,1 @@
-"""device_plugin."""
+"""The SGX device plugin: a node's EPC, devices and quote slots as resources that the kubelet hands to containers."""

@@ -18,8 +18,6 @@ AESM_FOLDER = "/var/run/aesmd"
 # With this variable the SDK's quoting library asks the AESM service instead of loading QE and PCE itself.
 AESM_VARIABLE = ("SGX_AESM_ADDR", "1")
 
-_WITH_PROVISION = frozenset({Kind.PROVISION, Kind.HELPER, Kind.INTEL_PROVISION})
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
@@ -44,7 +42,7 @@ def answer(kind: Kind, device_ids: Sequence[str], place: Place) -> dp.ContainerA
     if kind is Kind.SLOT:
         return _slot_answer(device_ids, place.slots_dir)
     devices = _specs(place.nodes.enclave, "enclave")
-    if kind in _WITH_PROVISION:
+    if kind.has_provision:
         devices += _specs(place.nodes.provision, "provision")
     return dp.ContainerAllocateResponse(devices=devices)
 

@@ -30,6 +30,11 @@ class Kind(enum.StrEnum):
     INTEL_ENCLAVE = "intel-enclave"
     INTEL_PROVISION = "intel-provision"
 
+    @property
+    def has_provision(self) -> bool:
+        """Whether the provision device belongs to it, beside the enclave device."""
+        return self in (Kind.PROVISION, Kind.HELPER, Kind.INTEL_PROVISION)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:

@@ -13,8 +13,6 @@ from confcom.runtime.logs import event
 
 logger = logging.getLogger(__name__)
 
-_NEEDS_PROVISION = frozenset({Kind.PROVISION, Kind.HELPER, Kind.INTEL_PROVISION})
-
 
 class Node:
     """Device nodes, looked at again at each `refresh`, and the offerings that hang on them."""
@@ -57,7 +55,7 @@ class Node:
             return self.slot_problem
         if self.nodes.enclave is None:
             return "; ".join(self.nodes.problems) or "no SGX enclave device in /dev: is the SGX driver loaded?"
-        if kind in _NEEDS_PROVISION and self.nodes.provision is None:
+        if kind.has_provision and self.nodes.provision is None:
             return "no SGX provision device in /dev"
         return None
 
