@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from confcom.platform.slots import SOCKET_NAME
 from confcom.sgx import DEFAULT_KEY_ID
 
 FILE_NAME = "aesm.json"
@@ -24,7 +25,7 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int = DISCOVERY_VERSION
     protocol: Literal["aesm"] = "aesm"
-    socket: str = "aesm.socket"
+    socket: str = SOCKET_NAME
     key_ids: tuple[str, ...] = (base64.b64encode(DEFAULT_KEY_ID.to_bytes()).decode(),)
     health: Literal["ready", "starting", "failing"] = "starting"
     simulated: bool = False

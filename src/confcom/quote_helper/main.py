@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from confcom import __version__, codes
-from confcom.aesm.flows import DEFAULT_SOCKET
 from confcom.errors import ConfcomError, PlatformError, SettingsError
 from confcom.platform.compatibility import Finding, refusal
-from confcom.platform.slots import slot_ids, slot_socket
+from confcom.platform.slots import SOCKET_NAME, slot_ids, slot_socket
 from confcom.quote_helper.discovery import Discovery, publish, withdraw
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import REQUEST_SECONDS
 from confcom.quote_helper.metrics import exposition
 from confcom.quote_helper.seats import LOOK_SECONDS, Seat, Seats
 from confcom.quote_helper.self_check import SelfCheck
-from confcom.quote_helper.settings import QuoteHelperSettings
+from confcom.quote_helper.settings import DEFAULT_HTTP_PORT, QuoteHelperSettings
 from confcom.quote_helper.succession import Registry, default_state_dir
 from confcom.quoting.backend import BackendSettings
 from confcom.quoting.dcap_presence import require_hardware
@@ -37,11 +36,11 @@ from confcom.sgx import DEFAULT_KEY_ID
 logger = logging.getLogger(__name__)
 
 PROGRAM: Final = "sgx-quote-helper"
-SOCKET_NAME = Path(DEFAULT_SOCKET).name
 # After SIGTERM: time for a standby to take the paths, then for the requests that were accepted.
 HAND_OVER_SECONDS = 3.0
 DRAIN_SECONDS = REQUEST_SECONDS + 1.0
-SECOND_PORT = 9412
+# Tried where the first one is taken, by another helper on a network that both share.
+SECOND_PORT = DEFAULT_HTTP_PORT + 1
 
 
 class QuoteHelper:
@@ -146,7 +145,8 @@ class QuoteHelper:
             "/simulation/root.pem": lambda: self._endorsement(b"root", "application/x-pem-file"),
             "/simulation/collateral.json": lambda: self._endorsement(b"collateral", "application/json"),
         }
-        return HTTPPort(routes, self.settings.http_address, (wanted, SECOND_PORT) if wanted == 9411 else (wanted,))
+        ports = (wanted, SECOND_PORT) if wanted == DEFAULT_HTTP_PORT else (wanted,)
+        return HTTPPort(routes, self.settings.http_address, ports)
 
     async def _endorsement(self, what: bytes, content_type: str) -> Answer:
         """What a verifier of simulated quotes needs; a worker signs it anew."""

@@ -6,8 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from confcom.aesm.flows import DEFAULT_SOCKET
 from confcom.errors import SettingsError
+from confcom.platform.slots import DEFAULT_SLOTS_DIR, MAX_SLOTS
 from confcom.settings import require_folders
+
+DEFAULT_HTTP_PORT = 9411
 
 _COLLATERAL_PLACES = ("https://", "http://", "/")
 
@@ -15,7 +19,9 @@ _COLLATERAL_PLACES = ("https://", "http://", "/")
 class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The SGX quote helper: quotes for every enclave application of this node, over AESM."""
 
-    socket_dir: Annotated[Path, Meta(description="folder of aesm.socket, which clients mount")] = Path("/var/run/aesmd")
+    socket_dir: Annotated[Path, Meta(description="folder of aesm.socket, which clients mount")] = Path(
+        DEFAULT_SOCKET
+    ).parent
     backend: Annotated[
         Literal["auto", "dcap", "simulation"],
         Meta(
@@ -68,9 +74,9 @@ class QuoteHelperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     )
     http_port: Annotated[
         int, Meta(ge=0, le=65535, description="HTTP port, and the next one where it is taken; 0 for any free one")
-    ] = 9411
-    slots: Annotated[int, Meta(ge=0, le=1024, description="quote slots, each with a socket of its own")] = 0
-    slots_dir: Annotated[Path, Meta(description="folder of the slots' folders")] = Path("/run/confcom/slots")
+    ] = DEFAULT_HTTP_PORT
+    slots: Annotated[int, Meta(ge=0, le=MAX_SLOTS, description="quote slots, each with a socket of its own")] = 0
+    slots_dir: Annotated[Path, Meta(description="folder of the slots' folders")] = DEFAULT_SLOTS_DIR
     generation: Annotated[
         int, Meta(ge=0, description="which of several helpers on a node is the newest: pod-template-generation")
     ] = 0
