@@ -96,7 +96,7 @@ class WorkerProcess:
                 process = await start_process(
                     sys.executable, "-m", "confcom.quoting.worker", str(theirs.fileno()),
                     msgspec.json.encode(settings).decode(),
-                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, env=_environment(),
+                    pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
                     # A terminal's Ctrl-C is for the front, which ends the workers when it has answered.
                     process_group=0,
                 )  # fmt: skip
@@ -186,8 +186,3 @@ def ending(status: int) -> str:
     except ValueError:
         # A real-time signal has no name.
         return f"signal {-status}"
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a worker: ours, without the variable that makes quoting libraries ask a helper."""
-    return {name: value for name, value in os.environ.items() if name != "SGX_AESM_ADDR"}
