@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import resource
 import shutil
 import sys
 import tempfile
@@ -19,6 +20,8 @@ settings.register_profile("confcom", deadline=None, max_examples=100, suppress_h
 settings.load_profile("confcom")
 
 REAL_QUOTES = HERE.parents[1] / "shared" / "data" / "quotes"
+# A thousand clients and what pytest has open.
+OPEN_FILES = 1500
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +63,17 @@ def platform(platform_dir):
     from confcom.simulation.platform import SimulatedPlatform
 
     return SimulatedPlatform.load(platform_dir)
+
+
+@pytest.fixture
+def many_files():
+    """Lets this process have as many files open as the tests that come in crowds need."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < OPEN_FILES:
+        pytest.skip(f"needs {OPEN_FILES} open files, and the hard limit is {before[1]}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], OPEN_FILES), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture

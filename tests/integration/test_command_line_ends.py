@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from processes import processes_that_name
 
 from confcom.cli import main as command
 from confcom.cli.streams import READER_GONE_CODE
@@ -121,11 +121,6 @@ def test_ctrl_c_while_a_daemon_loads_is_quiet(daemon, module):
     assert "Traceback" not in written
 
 
-def demo_processes(folder):
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return [line for line in lines if str(folder).encode() in line]
-
-
 # A terminal interrupts every process that it runs in the foreground, `kill` only the one that is named.
 @pytest.mark.parametrize("end", [os.kill, os.killpg], ids=["kill", "terminal"])
 @pytest.mark.parametrize("step", ["simulated node", "device plugin registers", "quote helper is ready"])
@@ -146,7 +141,7 @@ def test_ctrl_c_in_the_demo_leaves_nothing(short_dir, end, step):
         _, err = process.communicate(timeout=DEADLINE_SECONDS)
     assert (process.returncode, err) == (INTERRUPTED_CODE, "")
     assert list(short_dir.iterdir()) == []
-    assert demo_processes(short_dir) == []
+    assert processes_that_name(short_dir) == []
 
 
 def test_ctrl_c_while_it_reads_is_quiet(tmp_path):

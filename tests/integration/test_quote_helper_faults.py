@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -60,21 +59,21 @@ def test_every_worker_killed_ten_times_under_load_fails_no_request(start_helper,
 
 
 def test_worker_that_hangs_is_replaced_and_its_requests_are_served(start_helper, platform):
-    helper = start_helper("--hang-seconds", "0.5")
+    helper = start_helper("--hang-seconds", "1")
     with Load(helper.socket, 16, quote_request(platform), quote_check(platform)) as load:
-        for round_ in range(2):
+        for _ in range(2):
             load.wait_for(32)
-            kill(helper.worker_pids()[0], signal.SIGSTOP)
-            helper.wait_until(lambda s, n=round_ + 1: s["worker_restarts"] == n and all_ready(s))
+            (pid,) = helper.worker_pids()
+            kill(pid, signal.SIGSTOP)
+            new_workers(helper, 1, {pid})
         load.wait_for(32)
         load.stop()
     assert load.failures == []
-    assert load.slowest < 5
     helper.wait_for_line("worker hangs and is ended")
 
 
 def test_request_whose_worker_dies_each_time_is_given_up_with_code_1(start_helper, platform):
-    helper = start_helper("--quote-wait", "1000")
+    helper = start_helper("--quote-wait", "2500")
     answers = []
     client = threading.Thread(target=lambda: answers.append(ask(helper.socket, quote_request(platform))))
     client.start()
@@ -93,22 +92,21 @@ def test_request_whose_worker_dies_each_time_is_given_up_with_code_1(start_helpe
 
 
 def test_client_that_has_gone_costs_no_quote(start_helper, platform):
-    helper = start_helper("--quote-wait", "200")
+    # At this cost a worker gets one request at a time.
+    helper = start_helper("--quote-wait", "20", "--hang-seconds", "14")
     request = frame(quote_request(platform))
-    first = connect(helper.socket)
-    first.sendall(request)
-    helper.wait_until(lambda s: s["workers"][0]["jobs"] == 1)
-    leavers = [connect(helper.socket) for _ in range(40)]
-    for sock in leavers:
-        sock.sendall(request)
-    for sock in leavers:
-        sock.close()
-    start = time.monotonic()
-    assert error_code(ask(helper.socket, quote_request(platform))) == 0
-    # Forty quotes would take eight seconds.
-    assert time.monotonic() - start < 4
-    first.close()
-    assert helper.metric("lost_connections_total", cause="left") >= 40
+    served = helper.status()["workers"][0]["served"]
+    with connect(helper.socket) as first:
+        with helper.stopped_worker():
+            first.sendall(request)
+            helper.wait_until(lambda s: s["workers"][0]["jobs"] == 1)
+            for _ in range(40):
+                with connect(helper.socket) as leaver:
+                    leaver.sendall(request)
+            helper.wait_until(lambda _: helper.metric("lost_connections_total", cause="left") == 40)
+        assert error_code(ask(helper.socket, quote_request(platform))) == 0
+        assert error_code(read_all(first)[4:]) == 0
+    assert helper.status()["workers"][0]["served"] == served + 2
 
 
 def test_flood_on_the_shared_socket_leaves_a_slot_its_share(start_helper, platform):
@@ -116,57 +114,48 @@ def test_flood_on_the_shared_socket_leaves_a_slot_its_share(start_helper, platfo
     slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
     request = quote_request(platform)
 
-    def quiet(count):
-        times = []
-        for _ in range(count):
-            start = time.monotonic()
-            assert error_code(ask(slot, request)) == 0
-            times.append(time.monotonic() - start)
-        return statistics.median(times)
-
     with Load(helper.socket, 64, request, quote_check(platform)) as load:
         load.wait_for(128)
-        beside = quiet(60)
+        served_meanwhile = []
+        for _ in range(60):
+            before = load.done
+            assert error_code(ask(slot, request)) == 0
+            served_meanwhile.append(load.done - before)
         load.stop()
     assert load.failures == []
-    # In one queue it would wait for 64 quotes of a millisecond. The rest is this test's own 64 threads.
-    assert beside < 0.03
+    # In one queue it would wait for the quotes of all 64.
+    assert statistics.median(served_meanwhile) < 32
 
 
 def test_flood_beyond_the_queue_is_answered_busy_and_slots_are_served(start_helper, platform):
     """With 250 descriptors an origin may have 132 connections, half of which may wait."""
-    helper = start_helper("--slots", "1", "--quote-wait", "100", descriptors=250)
+    helper = start_helper("--slots", "1", "--quote-wait", "100", "--hang-seconds", "14", descriptors=250)
     slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
     request = frame(quote_request(platform))
     flood = [connect(helper.socket) for _ in range(120)]
     try:
-        for sock in flood:
-            sock.sendall(request)
-        busy = 0
-        for sock in flood[-20:]:
-            data = sock.recv(65536)
-            busy += error_code(data[4:]) == 18
-        assert busy == 20
-        start = time.monotonic()
+        with helper.stopped_worker():
+            for sock in flood:
+                sock.sendall(request)
+            assert [error_code(sock.recv(65536)[4:]) for sock in flood[-20:]] == [18] * 20
         assert error_code(ask(slot, quote_request(platform))) == 0
-        assert time.monotonic() - start < 2
+        # In one queue it would have come behind all 66 that wait.
+        assert helper.metric("requests_total", type="GetQuoteEx", origin="shared", code="0") < 50
         assert helper.metric("requests_total", type="GetQuoteEx", origin="shared", code="18") >= 20
     finally:
         for sock in flood:
             sock.close()
 
 
+@pytest.mark.usefixtures("many_files")
 def test_connection_cap_holds_back_one_origin_and_not_the_others(start_helper, platform):
     """Idle connections beyond the cap wait in the kernel, and those who hold half a frame give way first."""
     helper = start_helper("--slots", "1", descriptors=250)
     slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
     idle = [connect(helper.socket) for _ in range(300)]
     try:
-        start = time.monotonic()
         assert ask(slot, NUM) == NUM_OK
-        assert time.monotonic() - start < 1
         assert error_code(ask(helper.socket, quote_request(platform))) == 0
-        assert time.monotonic() - start < 4
         assert helper.metric("lost_connections_total", cause="pressed") >= 1
     finally:
         for sock in idle:
@@ -176,13 +165,12 @@ def test_connection_cap_holds_back_one_origin_and_not_the_others(start_helper, p
 def test_helper_out_of_descriptors_recovers_and_keeps_its_workers(start_helper, platform):
     """The limit falls under a running helper, below what it has open: EMFILE at each accept and each worker's start."""
     helper = start_helper("--workers", "2")
-    pid = str(helper.process.pid)
     victim = helper.worker_pids()[0]
-    subprocess.run(["prlimit", "--pid", pid, "--nofile=12:20000"], check=True)
+    helper.limit_files(12)
     kill(victim)
     idle = [connect(helper.socket) for _ in range(30)]
     helper.wait_for_line("not started: Too many open files")
-    subprocess.run(["prlimit", "--pid", pid, "--nofile=4096:20000"], check=True)
+    helper.limit_files(250)
     for sock in idle:
         sock.close()
     helper.wait_until(lambda s: len(s["workers"]) == 2 and all_ready(s))
@@ -196,14 +184,14 @@ def test_probes_without_a_descriptor_wait_quietly(start_helper):
     pid = str(helper.process.pid)
     ask_livez = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     probes = [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(2)]
-    subprocess.run(["prlimit", "--pid", pid, "--nofile=8:20000"], check=True)
+    helper.limit_files(8)
     try:
         probes += [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(8)]
         helper.wait_for_line("the system is short of something")
         before = processor_seconds(pid)
         time.sleep(2.5)
         assert processor_seconds(pid) - before < 0.5
-        subprocess.run(["prlimit", "--pid", pid, "--nofile=4096:20000"], check=True)
+        helper.limit_files(250)
         for probe in probes:
             probe.sendall(ask_livez)
             assert read_all(probe).startswith(b"HTTP/1.1 200")
@@ -225,6 +213,7 @@ def test_limit_of_open_files_that_is_too_low_is_said_at_the_start(start_helper):
     assert "the limit of open files is 64: raise it" in "\n".join(helper.log)
 
 
+@pytest.mark.usefixtures("many_files")
 def test_flood_of_those_who_wait_for_a_key_locks_nobody_out(short_dir):
     """With 250 descriptors an origin may have 132 connections, a quarter of which may wait for the key."""
     wrong = short_dir / "wrong"
@@ -236,11 +225,11 @@ def test_flood_of_those_who_wait_for_a_key_locks_nobody_out(short_dir):
     try:
         for sock in flood:
             sock.sendall(frame(INIT))
-        start = time.monotonic()
         assert ask(helper.socket, NUM) == NUM_OK
-        assert time.monotonic() - start < 1
         assert error_code(flood[-1].recv(65536)[4:], m.InitQuoteExResponse) == 18
         assert helper.metric("requests_total", type="InitQuoteEx", code="18") == 200 - 132 // 4
+        # All this before the deadline of those who wait.
+        assert helper.metric("requests_total", type="InitQuoteEx", code="30") == 0
     finally:
         for sock in flood:
             sock.close()

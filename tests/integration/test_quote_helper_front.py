@@ -1,6 +1,7 @@
 """The front with scripted workers: what clients see when quoting goes wrong in each way."""
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from quote_requests import KEY_ID, error_code
 
 from confcom.aesm import messages as m
 from confcom.quote_helper import front as front_module
+from confcom.quote_helper import listeners as listeners_module
 from confcom.quote_helper.connection import ListeningSocket, Origin
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import BACKLOG
@@ -430,6 +432,19 @@ class TestBounds:
             assert error_code(await held) == 0
             assert running.operations()["QUOTE"] == 2
             assert running.front.ring.dropped + len(running.front.ring) <= 10
+
+        front(scenario)
+
+    def test_client_that_stalls_does_not_keep_a_front_that_stops(self, front, monkeypatch):
+        monkeypatch.setattr(listeners_module, "FRAME_SECONDS", 3600.0)
+
+        async def scenario(running):
+            with connect(running.path) as stalled:
+                stalled.sendall(frame(quote())[:5])
+                await running.until(lambda: running.front.listeners.clients)
+                async with asyncio.timeout(WAIT_SECONDS):
+                    assert await running.front.drained(math.inf)
+                assert running.front.listeners.clients
 
         front(scenario)
 

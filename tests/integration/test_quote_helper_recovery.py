@@ -49,13 +49,15 @@ def test_state_folder_that_was_removed_does_not_make_two_helpers_fight(start_hel
 
 
 def test_full_disk_takes_no_request_of_a_helper_that_stops(start_helper, platform):
-    helper = start_helper("--quote-wait", "300")
+    helper = start_helper("--hang-seconds", "14")
     request = frame(quote_request(platform))
     subprocess.run(["prlimit", "--pid", str(helper.process.pid), "--fsize=0"], check=True)
     with connect(helper.socket) as client:
-        client.sendall(request)
-        helper.wait_until(lambda status: status["workers"][0]["jobs"] == 1)
-        helper.signal(signal.SIGTERM)
+        with helper.stopped_worker():
+            client.sendall(request)
+            helper.wait_until(lambda status: status["workers"][0]["jobs"] == 1)
+            helper.signal(signal.SIGTERM)
+            helper.wait_for_line("stopping")
         assert error_code(read_all(client)[4:]) == 0
     assert helper.wait_end() == 0
     helper.wait_for_line("registration cannot be written")

@@ -116,6 +116,20 @@ class HelperProcess:
     def worker_pids(self):
         return [worker["pid"] for worker in self.status()["workers"]]
 
+    def limit_files(self, count):
+        """Lowers or raises the soft limit of open files of the running helper."""
+        subprocess.run(["prlimit", "--pid", str(self.process.pid), f"--nofile={count}:"], check=True)
+
+    @contextlib.contextmanager
+    def stopped_worker(self):
+        """Holds the only worker; the helper must be patient with one that hangs (`--hang-seconds 14`)."""
+        (pid,) = self.worker_pids()
+        kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            kill(pid, signal.SIGCONT)
+
     def signal(self, number):
         self.process.send_signal(number)
 
@@ -196,7 +210,6 @@ class Load:
         self.check = check
         self.done = 0
         self.failures = []
-        self.slowest = 0.0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
@@ -224,15 +237,12 @@ class Load:
 
     def _run(self):
         while not self._stop.is_set():
-            start = time.monotonic()
             try:
                 data = exchange(self.path, self.request)
                 problem = self.check(data[4:]) if data else "closed without an answer"
             except OSError as error:
                 problem = repr(error)
-            took = time.monotonic() - start
             with self._lock:
                 self.done += 1
-                self.slowest = max(self.slowest, took)
                 if problem:
                     self.failures.append(problem)
