@@ -358,6 +358,7 @@ class TestBounds:
                 patch.setattr(front_module, "REQUEST_SECONDS", 0.6)
                 answers = await running.ask_all(*[quote() for _ in range(11)])
                 assert [error_code(answer) for answer in (*answers, await held)] == [18] * 12
+            assert running.front.ring.dropped == 0
             # What was given up costs no quote any more.
             running.go_on()
             assert error_code(await running.ask(quote())) == 0
@@ -431,7 +432,21 @@ class TestBounds:
             assert error_code(await running.ask(quote())) == 0
             assert error_code(await held) == 0
             assert running.operations()["QUOTE"] == 2
-            assert running.front.ring.dropped + len(running.front.ring) <= 10
+            await running.until(lambda: not running.front.ring)
+            assert running.front.ring.dropped == 10
+
+        front(scenario)
+
+    def test_client_that_left_is_counted_while_no_worker_takes_anything(self, front):
+        async def scenario(running):
+            held = await running.held()
+            with connect(running.path) as sock:
+                sock.sendall(frame(quote()))
+                await running.until(lambda: len(running.front.ring) == 1)
+            await running.until(lambda: not running.front.ring)
+            assert running.front.ring.dropped == 1
+            running.go_on()
+            await held
 
         front(scenario)
 

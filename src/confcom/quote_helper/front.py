@@ -220,6 +220,8 @@ class Front:
 
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        # Before the late ones are answered, which closes them too.
+        self.ring.dropped += self.ring.remove_gone()
         late = time.monotonic() - REQUEST_SECONDS
         # Busy where quotes are made but not fast enough, unavailable where there is nobody to make them.
         code = AESM.BUSY if self.pool.ready_workers else AESM.SERVICE_UNAVAILABLE
@@ -227,5 +229,5 @@ class Front:
             if client.frame is None and client.since < late:
                 self._refuse(client, code)
         for queue in (self.ring, self._for_key):
-            queue.remove_if(lambda client: client.gone)
+            queue.remove_gone()
         self._dispatch()

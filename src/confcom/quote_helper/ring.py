@@ -1,7 +1,6 @@
 """The fair queue: one bounded queue per origin, one request in turn, an origin that was idle goes first."""
 
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 # Requests of one origin that wait for a quote; the next one is answered BUSY. At 7 ms a quote and one worker the last
@@ -25,6 +24,9 @@ class Ring(Generic[Q]):
 
     An origin is *new* when its turn came up empty, and then its next request goes first. So a quiet origin waits for
     one request of the others, not for one of each; and two quiet ones that alternate cannot starve a third.
+
+    Attributes:
+        dropped: how many requests cost no quote since their client had gone.
     """
 
     def __init__(self, bound: int = MAX_QUEUED_PER_ORIGIN) -> None:
@@ -71,14 +73,11 @@ class Ring(Generic[Q]):
             self.dropped += 1
         return None
 
-    def remove_if(self, condition: Callable[[Q], bool]) -> list[Q]:
-        """Takes out the requests for which `condition` holds, oldest first; the others keep their places."""
-        removed: list[Q] = []
+    def remove_gone(self) -> int:
+        """Takes out the requests whose client has gone, and says how many; the others keep their places."""
+        before = self._length
         for origin, queue in self._queues.items():
-            taken = [item for item in queue if condition(item)]
-            if taken:
-                chosen = {id(item) for item in taken}
-                self._queues[origin] = deque(item for item in queue if id(item) not in chosen)
-                removed += taken
-        self._length -= len(removed)
-        return removed
+            if any(item.gone for item in queue):
+                kept = self._queues[origin] = deque(item for item in queue if not item.gone)
+                self._length -= len(queue) - len(kept)
+        return before - self._length
