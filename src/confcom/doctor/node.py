@@ -5,7 +5,6 @@ from pathlib import Path
 from confcom.device_plugin import freeze
 from confcom.device_plugin.inventory import EPC_RESOURCE, Wanted, plan
 from confcom.device_plugin.listing import list_bytes, size_problem
-from confcom.device_plugin.registration import identity
 from confcom.device_plugin.server import SOCKET_PREFIX
 from confcom.doctor.check import Check, Verdict
 from confcom.kubelet.contract import KUBELET_SOCKET, MAX_LIST_BYTES
@@ -120,22 +119,24 @@ def other_devices(found: Survey) -> tuple[Check, ...]:
 
 def kubelet(directory: Path) -> Check:
     """Whether the kubelet can be registered with, and whether a plugin of ours has."""
-    path = directory / KUBELET_SOCKET
-    if identity(path) is None:
-        return Check(
-            name="kubelet",
-            verdict=Verdict.FAILED,
-            source=str(directory),
-            evidence=f"{path} does not exist",
-            fix="start the kubelet; where it runs in a container or a snap, name its folder by --device-plugin-dir",
-        )
     try:
-        ours = [entry for entry in directory.iterdir() if entry.name.startswith(SOCKET_PREFIX)]
+        names = [entry.name for entry in directory.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
     except OSError as error:
         evidence = f"cannot be read: {error.strerror or error}"
         return Check(
             name="kubelet", verdict=Verdict.FAILED, source=str(directory), evidence=evidence, fix="run as root"
         )
+    if KUBELET_SOCKET not in names:
+        return Check(
+            name="kubelet",
+            verdict=Verdict.FAILED,
+            source=str(directory),
+            evidence=f"{directory / KUBELET_SOCKET} does not exist",
+            fix="start the kubelet; where it runs in a container or a snap, name its folder by --device-plugin-dir",
+        )
+    ours = [name for name in names if name.startswith(SOCKET_PREFIX)]
     evidence = f"kubelet.sock, and {len(ours)} socket(s) of this plugin"
     if ours:
         return Check(name="kubelet", verdict=Verdict.OK, source=str(directory), evidence=evidence)

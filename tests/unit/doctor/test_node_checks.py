@@ -109,6 +109,17 @@ def test_the_kubelets_folder(tmp_path):
     assert facts(node.kubelet(tmp_path)) == (Verdict.OK, "kubelet.sock, and 1 socket(s) of this plugin", None)
 
 
+def test_a_folder_that_is_closed_to_the_user_is_not_called_empty(tmp_path):
+    """As the kubelet's is to whoever is not root, the image's own user among them."""
+
+    class Closed(type(tmp_path)):
+        def iterdir(self):
+            raise PermissionError(13, "Permission denied")
+
+    check = node.kubelet(Closed(tmp_path))
+    assert facts(check) == (Verdict.FAILED, "cannot be read: Permission denied", "run as root")
+
+
 @pytest.mark.parametrize(("units", "verdict"), [(0, "ok"), (262_408, "ok"), (262_409, "failed")])
 def test_list_size(units, verdict):
     check = node.list_size(units)
