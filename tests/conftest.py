@@ -66,6 +66,15 @@ def platform(platform_dir):
 
 
 @pytest.fixture
+def refused_port():
+    """A loopback port that refuses connections as long as the test runs."""
+    from ports import reserved_port
+
+    with reserved_port() as port:
+        yield port
+
+
+@pytest.fixture
 def many_files():
     """Lets this process have as many files open as the tests that come in crowds need."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -91,9 +91,3 @@ def http(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 def silence(connection: socket.socket) -> None:
     """An answer that never comes: waits for the client to give up."""
     connection.recv(1)
-
-
-def refused_port() -> int:
-    """A loopback port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]

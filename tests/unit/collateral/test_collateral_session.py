@@ -3,11 +3,10 @@
 import os
 import re
 import socket
-import time
 from email.utils import format_datetime
 
 import pytest
-from scripted_server import http, refused_port, silence
+from scripted_server import http, silence
 
 from confcom.collateral import PCCS, Limits, Network
 from confcom.collateral.limits import Deadline
@@ -32,8 +31,8 @@ def failure(network, url):
 
 
 class TestWhatCannotBeReached:
-    def test_a_refused_connection(self, network, pauses):
-        port = refused_port()
+    def test_a_refused_connection(self, network, pauses, refused_port):
+        port = refused_port
         assert failure(network, f"http://127.0.0.1:{port}/") == (
             f"127.0.0.1:{port}: refused the connection: nothing listens there. Start the service, or correct host "
             "and port (a PCCS has 8081 by default)"
@@ -65,10 +64,8 @@ class TestWhatCannotBeReached:
         import threading
 
         gone = threading.Event()
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gone.wait(10) and [])
-        start = time.monotonic()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gone.wait() and [])
         told = failure(Network(limits=Limits(total=0.3)), "https://pccs.example:8081/")
-        assert time.monotonic() - start < 5
         gone.set()
         assert told == f"pccs.example:8081: TCB info: was not there within the 0.3 s allowed. {TRY_URL}"
 
@@ -85,7 +82,7 @@ class TestWhatCannotBeReached:
 
     def test_a_connection_without_an_answer(self, scripted, pauses):
         server = scripted(silence)
-        network = Network(limits=Limits(read=0.2, total=5, attempts=2), pause=pauses)
+        network = Network(limits=Limits(read=0.2, attempts=2), pause=pauses)
         assert failure(network, server.url) == (
             f"127.0.0.1:{server.port}: TCB info: the connection stands, but no answer came in time; read the "
             "service's log"
@@ -103,9 +100,7 @@ class TestWhatCannotBeReached:
             server.trickle(data or bytes(2000), 0.02)(connection)
 
         server = scripted(answer)
-        start = time.monotonic()
-        told = failure(Network(limits=Limits(read=1, total=0.5, attempts=1)), server.url)
-        assert time.monotonic() - start < 5
+        told = failure(Network(limits=Limits(total=0.5, attempts=1)), server.url)
         assert told == f"127.0.0.1:{server.port}: TCB info: was not there within the 0.5 s allowed. {TRY_URL}"
 
     def test_what_is_not_http(self, network, scripted):
@@ -146,7 +141,7 @@ class TestRetries:
     def test_a_retry_after_beyond_the_deadline_is_not_waited_for(self, network, scripted, pauses):
         server = scripted(http(429, Retry_After="9" * 400))
         told = failure(network, server.url)
-        assert told.endswith("(The next try would be due in 999999999 s; 5 s are left.)")
+        assert told.endswith("(The next try would be due in 999999999 s; 60 s are left.)")
         assert pauses == []
 
     def test_the_deadline_covers_all_parts_and_pauses(self):
@@ -240,10 +235,10 @@ class TestProxies:
         assert told.endswith("; correct --proxy")
 
     @pytest.mark.parametrize("named", ["flag", "environment"])
-    def test_a_proxy_that_is_away_is_named(self, network, monkeypatch, named):
+    def test_a_proxy_that_is_away_is_named(self, network, monkeypatch, named, refused_port):
         from dataclasses import replace
 
-        proxy = f"http://user:secret@127.0.0.1:{refused_port()}"
+        proxy = f"http://user:secret@127.0.0.1:{refused_port}"
         if named == "flag":
             network = replace(network, proxy=proxy)
         else:
@@ -276,16 +271,16 @@ class TestProxies:
             "the environment's proxy (https_proxy or the like): is not the URL of a proxy; write http://HOST:PORT"
         )
 
-    def test_the_environments_proxy_may_lack_its_scheme(self, network, monkeypatch):
-        proxy = f"127.0.0.1:{refused_port()}"
+    def test_the_environments_proxy_may_lack_its_scheme(self, network, monkeypatch, refused_port):
+        proxy = f"127.0.0.1:{refused_port}"
         monkeypatch.setenv("https_proxy", f"user:secret@{proxy}")
         told = failure(network, "https://pccs.example/tcb")
         assert told.startswith(f"pccs.example (through the proxy {proxy}): refused the connection")
         assert "secret" not in told
 
     @pytest.mark.parametrize("exception", ["pccs.example", ".example", "pccs.example:8081", "*"])
-    def test_a_host_that_the_environment_excepts_is_asked_directly(self, network, monkeypatch, exception):
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{refused_port()}")
+    def test_a_host_that_the_environment_excepts_is_asked_directly(self, network, monkeypatch, exception, refused_port):
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{refused_port}")
         monkeypatch.setenv("no_proxy", exception)
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
         assert "through the proxy" not in failure(network, "https://pccs.example:8081/tcb")

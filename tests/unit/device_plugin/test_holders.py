@@ -143,7 +143,7 @@ def test_a_young_kubelet_is_given_time_to_read_its_pods(tmp_path):
         await stale.clear(NEW)
         return asyncio.get_running_loop().time() - start
 
-    assert 0.15 <= asyncio.run(run()) < 2
+    assert asyncio.run(run()) >= 0.15
 
 
 def test_a_kubelet_that_does_not_answer_does_not_stop_the_registration(tmp_path):

@@ -160,17 +160,17 @@ def test_pod_that_says_too_much(server, kube):
 
 
 ENDLESS = {
-    "without end": (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536, "over 1 MiB"),
-    "a byte at a time": (b"HTTP/1.1 200 OK\r\n\r\n", b" ", "no answer within 0.3 s"),
-    "an error without end": (b"HTTP/1.1 500 x\r\n\r\n", b" " * 65536, "over 1 MiB"),
+    "without end": (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536, 30.0, "over 1 MiB"),
+    "a byte at a time": (b"HTTP/1.1 200 OK\r\n\r\n", b" ", 0.3, "no answer within 0.3 s"),
+    "an error without end": (b"HTTP/1.1 500 x\r\n\r\n", b" " * 65536, 30.0, "over 1 MiB"),
 }
 
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_a_pod_that_never_ends_its_answer(name, tmp_path, monkeypatch):
     """On the node's network the port can be anybody's: neither memory nor time is theirs."""
-    head, part, sentence = ENDLESS[name]
-    monkeypatch.setattr(kube_api, "PROXY_SECONDS", 0.3)
+    head, part, seconds, sentence = ENDLESS[name]
+    monkeypatch.setattr(kube_api, "PROXY_SECONDS", seconds)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer():

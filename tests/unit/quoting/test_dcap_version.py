@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from libsgx.stand_in import COMPILER
@@ -66,7 +67,7 @@ def test_a_child_that_does_not_answer_leaves_the_version_unknown(tmp_path, monke
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
     script.chmod(0o755)
-    monkeypatch.setattr(dcap_version.sys, "executable", os.fspath(script))
+    monkeypatch.setattr(dcap_version, "sys", SimpleNamespace(executable=os.fspath(script)))
     monkeypatch.setattr(dcap_version, "LOOK_SECONDS", 0.2)
     assert installed_psw() == "unknown"
 

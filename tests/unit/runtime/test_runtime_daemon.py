@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_first_signal_asks_for_a_stop(number):
 
 def test_second_signal_ends_the_process_with_the_signal_s_status(monkeypatch):
     ended = []
-    monkeypatch.setattr(daemon_module.os, "_exit", ended.append)
+    monkeypatch.setattr(daemon_module, "os", SimpleNamespace(_exit=ended.append))
 
     async def main(daemon):
         os.kill(os.getpid(), signal.SIGTERM)
