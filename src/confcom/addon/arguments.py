@@ -66,7 +66,7 @@ def generation_variable() -> dict[str, Any]:
 
     apiVersion is written out: `fieldRef` is atomic, and a default in it makes equal manifests conflict.
     """
-    path = "metadata.labels['pod-template-generation']"
+    path = f"metadata.labels['{names.GENERATION_LABEL}']"
     return {"name": "CONFCOM_GENERATION", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 

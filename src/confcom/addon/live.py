@@ -56,10 +56,10 @@ def _ask(api: KubeAPI, pod: Object) -> Heard:
 
     With hostNetwork two helpers of a node answer on one address, each on a port of its own.
     """
-    labels, metadata = pod["metadata"].get("labels") or {}, pod["metadata"]
+    metadata = pod["metadata"]
     is_plugin = component_of(pod) == names.DEVICE_PLUGIN
     ports = (names.DEVICE_PLUGIN_PORT,) if is_plugin else names.QUOTE_HELPER_PORTS
-    generation = labels.get("pod-template-generation")
+    generation = (metadata.get("labels") or {}).get(names.GENERATION_LABEL)
     problem = "its HTTP port does not answer"
     for port in ports:
         try:

@@ -19,6 +19,8 @@ QUOTE_HELPER: Final = "sgx-quote-helper"
 ADDON_LABEL: Final = "confcom.io/addon"
 ADDON_SELECTOR: Final = f"{ADDON_LABEL}={RESOURCE_NAME}"
 COMPONENT_LABEL: Final = "confcom.io/component"
+# A DaemonSet's controller counts the changes of its template in this label of its pods.
+GENERATION_LABEL: Final = "pod-template-generation"
 # Which version of this program made the resource definition.
 VERSION_ANNOTATION: Final = "confcom.io/version"
 # On the helper's pods: which PCCS their configuration names.

@@ -200,7 +200,7 @@ def _component(pod: Object) -> str:
 
 
 def _generation(pod: Object) -> int:
-    return _number((pod["metadata"].get("labels") or {}).get("pod-template-generation"))
+    return _number((pod["metadata"].get("labels") or {}).get(names.GENERATION_LABEL))
 
 
 def epc_of(pod: Object) -> int:

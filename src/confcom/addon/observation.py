@@ -1,5 +1,6 @@
 """What is in the cluster, read once, before anything is decided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ KIND_BY_NAME: Final = {kind.kind: kind for kind in (*RENDERED_KINDS, kinds.DEFIN
 # AKS's own add-on: sgx-plugin and sgx-webhook since 2021, sgx-device-plugin before; the helper's name never changed.
 FOREIGN_DAEMON_SETS: Final = (names.DEVICE_PLUGIN, names.QUOTE_HELPER, "sgx-plugin")
 FOREIGN_DEPLOYMENTS: Final = ("sgx-webhook",)
+# What a sentence names at the most; a cluster can have a thousand nodes.
+_NAMED: Final = 3
 _RESTART_FIELDS: Final = ("f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 
 
@@ -129,6 +132,12 @@ def is_applied_by_us(item: Object) -> bool:
     """Whether our field manager has applied an object."""
     entries: list[dict[str, Any]] = item["metadata"].get("managedFields") or []
     return any(e.get("manager") == names.FIELD_MANAGER and e.get("operation") == "Apply" for e in entries)
+
+
+def some(titles: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(titles) - _NAMED
+    return ", ".join(titles[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def title(item: Object) -> str:

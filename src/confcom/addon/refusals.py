@@ -1,7 +1,6 @@
 """When the add-on is not switched, and why: pure functions from what was observed to one sentence."""
 
 import re
-from typing import Final
 
 from confcom import __version__
 from confcom.addon import names
@@ -13,15 +12,13 @@ from confcom.addon.observation import (
     is_ending,
     is_ours,
     is_silent,
+    some,
     title,
 )
 from confcom.addon.placement import selects
 from confcom.addon.spec import Spec
 from confcom.kube.api import Object
 from confcom.platform import compatibility
-
-# What the sentences name at the most; a cluster can have a thousand nodes.
-_NAMED: Final = 3
 
 
 def unsupported_version(found: Observation) -> str | None:
@@ -51,7 +48,7 @@ def foreign_objects(found: Observation) -> str | None:
     """Somebody else has objects of our names: nearly always AKS's own add-on."""
     if not found.namesakes:
         return None
-    listed = _some([title(item) for item in found.namesakes])
+    listed = some([title(item) for item in found.namesakes])
     advice = "remove it first"
     if any(item["metadata"].get("namespace") == "kube-system" for item in found.namesakes):
         advice = "if this is AKS's own add-on, switch it off first: az aks disable-addons --addons confcom"
@@ -176,8 +173,3 @@ def _offered(node: Object, spec: Spec) -> list[str]:
 
 def _order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
-def _some(titles: list[str]) -> str:
-    more = len(titles) - _NAMED
-    return ", ".join(titles[:_NAMED]) + (f" and {more} more" if more > 0 else "")

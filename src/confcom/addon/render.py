@@ -98,9 +98,8 @@ def _helper_policy(spec: Spec) -> Manifest:
 
 
 def _policy(spec: Spec, component: str, ports: tuple[int, ...], *, egress: bool) -> Manifest:
-    selector = {names.ADDON_LABEL: names.RESOURCE_NAME, names.COMPONENT_LABEL: component}
     content: Manifest = {
-        "podSelector": {"matchLabels": selector},
+        "podSelector": {"matchLabels": workloads.selector(component)},
         "policyTypes": ["Ingress", "Egress"],
         # From anywhere: the API server, whose proxy `confcom status` uses, has no label to be known by.
         "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in ports]}],
@@ -112,10 +111,9 @@ def _policy(spec: Spec, component: str, ports: tuple[int, ...], *, egress: bool)
 
 def _simulation_service(spec: Spec) -> Manifest:
     """How a pod reaches the root and collateral of its own node's simulated platform, and no other node's."""
-    selector = {names.ADDON_LABEL: names.RESOURCE_NAME, names.COMPONENT_LABEL: names.QUOTE_HELPER}
     port = names.QUOTE_HELPER_PORTS[0]
     content = {
-        "selector": selector,
+        "selector": workloads.selector(names.QUOTE_HELPER),
         "internalTrafficPolicy": "Local",
         "ports": [{"name": "http", "port": port, "protocol": "TCP", "targetPort": port}],
     }

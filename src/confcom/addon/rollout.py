@@ -10,15 +10,12 @@ from typing import Any, Final
 
 from confcom.addon import names
 from confcom.addon.events import HELD, REFUSED, last_word, time_of
-from confcom.addon.observation import component_of
+from confcom.addon.observation import component_of, some
 from confcom.kube.api import Object
 
-# Nodes that a sentence names at the most; a cluster can have a thousand.
-_NAMED: Final = 3
 # What is quoted of a message; a runtime's can have pages.
 _MESSAGE_CHARACTERS: Final = 200
 _TEMPLATE_COUNTER: Final = "deprecated.daemonset.template.generation"
-_GENERATION_LABEL: Final = "pod-template-generation"
 # A container that waits for any other reason will not start by itself.
 _PASSING_WAITS: Final = ("", "ContainerCreating", "PodInitializing")
 
@@ -110,7 +107,7 @@ def _progress(
 ) -> NodeProgress:
     metadata = pod["metadata"]
     problem = pod_problem(pod)
-    generation = (metadata.get("labels") or {}).get(_GENERATION_LABEL, "")
+    generation = (metadata.get("labels") or {}).get(names.GENERATION_LABEL, "")
     return NodeProgress(
         component=component,
         node=node_of(pod),
@@ -133,16 +130,11 @@ def replaced_at_once(pods: Iterable[Object]) -> str | None:
     unready = [pod for pod in pods if component_of(pod) == names.QUOTE_HELPER and pod_problem(pod) is not None]
     if not unready:
         return None
+    nodes = some(sorted({node_of(pod) for pod in unready}))
     return (
-        f"{len(unready)} quote helper(s) were not ready, on {_some_nodes(unready)}; Kubernetes replaces those at once, "
+        f"{len(unready)} quote helper(s) were not ready, on {nodes}; Kubernetes replaces those at once, "
         "whatever spec.update.batch says"
     )
-
-
-def _some_nodes(pods: list[Object]) -> str:
-    found = sorted({node_of(pod) for pod in pods})
-    more = len(found) - _NAMED
-    return ", ".join(found[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def may_say_more(pod: Object) -> bool:

@@ -130,14 +130,13 @@ def _helper_strategy(spec: Spec) -> dict[str, Any]:
 def _daemon_set(
     spec: Spec, name: str, pod: dict[str, Any], strategy: dict[str, Any], annotations: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    selector = {names.ADDON_LABEL: names.RESOURCE_NAME, names.COMPONENT_LABEL: name}
     notes = {"annotations": annotations} if annotations else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
         "metadata": {"name": name, "namespace": spec.namespace, "labels": labels(name)},
         "spec": {
-            "selector": {"matchLabels": selector},
+            "selector": {"matchLabels": selector(name)},
             "minReadySeconds": MIN_READY_SECONDS,
             "updateStrategy": strategy,
             "template": {"metadata": {"labels": labels(name), **notes}, "spec": pod},
@@ -146,13 +145,17 @@ def _daemon_set(
 
 
 def labels(component: str) -> dict[str, str]:
-    """The labels of an object of one component; the last two are what selects."""
+    """The labels of an object of one component."""
     return {
         "app.kubernetes.io/name": component,
         "app.kubernetes.io/part-of": names.RESOURCE_NAME,
-        names.ADDON_LABEL: names.RESOURCE_NAME,
-        names.COMPONENT_LABEL: component,
+        **selector(component),
     }
+
+
+def selector(component: str) -> dict[str, str]:
+    """The labels by which the pods of one component are found."""
+    return {names.ADDON_LABEL: names.RESOURCE_NAME, names.COMPONENT_LABEL: component}
 
 
 def _pod(spec: Spec, container: dict[str, Any], volumes: list[dict[str, Any]], grace_seconds: int) -> dict[str, Any]:
