@@ -59,6 +59,14 @@ def test_every_copied_file_of_the_image_exists_and_is_in_the_build_context():
             assert any(source == path or fnmatch.fnmatch(source, f"{path}/*") for path in admitted), source
 
 
+def test_image_carries_no_installers():
+    """Nothing in it uses them, and scanners know their weaknesses: Debian's venv brings an old setuptools along."""
+    program = instructions(IMAGE).partition(" AS program\n")[2].partition("\nFROM ")[0]
+    last_install, _, after = program.rpartition("pip install ")
+    assert last_install
+    assert "pip uninstall --yes --quiet setuptools pip" in after
+
+
 def test_image_says_which_version_it_is():
     assert f"org.opencontainers.image.version={__version__}\n" in instructions(IMAGE)
 
