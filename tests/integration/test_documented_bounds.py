@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from confcom.addon.workloads import HELPER_BASE_MIB, HELPER_WORKER_MIB
 from confcom.aesm.framing import MAX_REQUEST_BYTES
 from confcom.collateral.bundle import MAX_BUNDLE_BYTES, MAX_SETS
 from confcom.collateral.cache import MAX_CACHE_BYTES
@@ -43,6 +44,7 @@ SAID = {
     ],
     "reference/aesm.md": [f"has its own deadline of {listeners.REQUEST_SECONDS:g} s"],
     "explanation/attacks.md": [
+        f"what they have sent each, at most {MAX_REQUEST_BYTES // KIB} KiB",
         f"closed after {listeners.FRAME_SECONDS:g} s, after {listeners.PRESSED_FRAME_SECONDS:g} s where",
         f"the kernel's backlog ({listeners.BACKLOG:,})",
         f"refused beyond {MAX_QUOTE_BUFFER_BYTES // KIB} KiB",
@@ -92,3 +94,8 @@ SAID = {
 def test_page_says_the_bound_of_the_code(page, text):
     said = re.sub(r"\s+", " ", (DOCS / page).read_text(encoding="utf-8"))
     assert text in said.replace("**", "")
+
+
+def test_requests_that_are_never_whole_fit_into_the_memory_that_the_helper_is_given():
+    held = listeners.MAX_CONNECTIONS * MAX_REQUEST_BYTES / MIB
+    assert HELPER_BASE_MIB + HELPER_WORKER_MIB + held < 2 * (HELPER_BASE_MIB + HELPER_WORKER_MIB)

@@ -14,6 +14,7 @@ from quote_requests import KEY_ID, error_code, judged, quote_check, quote_of, qu
 
 from confcom.aesm import AsyncClient, Client
 from confcom.aesm import messages as m
+from confcom.aesm.framing import MAX_REQUEST_BYTES
 from confcom.sgx import DEFAULT_KEY_ID, QEReportInfo, Quote, TargetInfo
 from confcom.simulation.reports import verify_report
 
@@ -193,7 +194,7 @@ class TestOneTransaction:
             pytest.param(GIBIBYTE, id="1-GiB"),
             pytest.param(b"\xff\xff\xff\xff", id="4-GiB"),
             pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="http"),
-            pytest.param((65537).to_bytes(4, "little"), id="one-over-the-cap"),
+            pytest.param((MAX_REQUEST_BYTES + 1).to_bytes(4, "little"), id="one-over-the-cap"),
         ],
     )
     def test_what_is_no_request_is_closed_without_an_answer(self, path, data):
@@ -201,10 +202,9 @@ class TestOneTransaction:
 
     def test_frame_of_the_largest_size_is_read(self, path):
         known = m.GetSupportedAttKeyIDNumRequest().envelope()
-        size = 65536 - len(known) - 5
-        varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
-        body = known + bytes.fromhex("fa01") + varint + bytes(size)
-        assert len(body) == 65536
+        size = MAX_REQUEST_BYTES - len(known) - 4
+        body = known + bytes.fromhex("fa01") + bytes([size & 0x7F | 0x80, size >> 7]) + bytes(size)
+        assert len(body) == MAX_REQUEST_BYTES
         assert ask(path, body) == NUM_OK
 
 

@@ -54,7 +54,7 @@ def test_frame_of_the_limit_is_taken_and_one_byte_more_is_refused_by_its_header(
 
 @pytest.mark.parametrize("header", ["00000040", "ffffffff"])
 def test_header_of_a_gigabyte_is_refused_before_anything_is_kept(header):
-    with pytest.raises(AESMProtocolError, match="the limit is 65536"):
+    with pytest.raises(AESMProtocolError, match=f"the limit is {MAX_REQUEST_BYTES}"):
         FrameDecoder().receive(bytes.fromhex(header))
 
 
