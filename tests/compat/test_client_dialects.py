@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helper_process import connect, kill
+from helper_process import READY_SECONDS, connect, kill
 from quote_requests import judged
 
 from confcom.sgx import Report, TargetInfo
@@ -279,7 +279,7 @@ def test_occlum_waits_for_the_socket_file_to_exist(start_helper, short_dir, plat
     quotes = []
 
     def client():
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + READY_SECONDS
         while not Path(path).exists():
             assert time.monotonic() < deadline
             time.sleep(0.001)
@@ -288,7 +288,7 @@ def test_occlum_waits_for_the_socket_file_to_exist(start_helper, short_dir, plat
     thread = threading.Thread(target=client)
     thread.start()
     start_helper(wait=False)
-    thread.join(30)
+    thread.join(2 * READY_SECONDS)
     assert len(quotes) == 1
     assert judged(platform, quotes[0]) == "UpToDate"
 

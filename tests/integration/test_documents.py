@@ -82,7 +82,7 @@ def sockets(folder: Path) -> set[Path]:
 
 
 def start(
-    words: str, folder: Path, environment: dict[str, str], deadline_seconds: float = 20
+    words: str, folder: Path, environment: dict[str, str], deadline_seconds: float = 60
 ) -> subprocess.Popen[bytes]:
     """A daemon serves when it has a socket of its own, or when its log says which port or address it opened."""
     before = sockets(folder)

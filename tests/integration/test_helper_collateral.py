@@ -122,9 +122,8 @@ class TestHelper:
         assert (status["tcb_status"], status["qe_status"]) == ("SWHardeningNeeded", "UpToDate")
         assert helper.metric("verified") == 1
 
-    def test_service_that_is_away_leaves_the_helper_ready(self, start_helper):
-        # Port 9 of loopback is closed here; nothing is sent elsewhere.
-        helper = start_helper("--collateral", "https://127.0.0.1:9")
+    def test_service_that_is_away_leaves_the_helper_ready(self, start_helper, refused_port):
+        helper = start_helper("--collateral", f"https://127.0.0.1:{refused_port}")
         status = helper.wait_until(lambda s: s["condition"]["reason"] == "CollateralUnavailable", seconds=90)
 
         assert status["ready"]

@@ -15,7 +15,7 @@ from helper_process import HelperProcess
 from libsgx.stand_in import COMPILER, build
 from ports import reserved_port
 
-EXIT_SECONDS = 20.0
+EXIT_SECONDS = 40.0
 needs_compiler = pytest.mark.skipif(
     COMPILER is None, reason="needs a C compiler (cc or gcc) for the stand-in libraries"
 )

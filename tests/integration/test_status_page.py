@@ -16,7 +16,7 @@ import pytest
 from confcom.runtime.status import DevicePluginStatus, QuoteHelperStatus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/status-and-metrics.md").read_text(encoding="utf-8")
-READY_SECONDS = 20.0
+READY_SECONDS = 40.0
 POLL_SECONDS = 0.05
 
 

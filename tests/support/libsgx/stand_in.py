@@ -54,13 +54,13 @@ def build(folder: Path, *, leave_out: tuple[str, ...] = (), defines: tuple[str, 
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """A scripted answer after `seconds`: `payload` in the form of that request, or a status, a crash, or silence."""
+    """A scripted answer, once `until` is set: `payload` in the form of that request, or a status, a crash, or silence."""
 
     status: int = 0
     payload: bytes = b""
     action: int = 0
     silent: bool = False
-    seconds: float = 0.0
+    until: threading.Event | None = None
 
 
 ABORT, SEGFAULT, SILENCE = Reply(action=1), Reply(action=2), Reply(silent=True)
@@ -98,9 +98,11 @@ class Oracle:
             def handle(self) -> None:
                 kind, flags, size = HEAD.unpack(self.rfile.read(HEAD.size))
                 reply = oracle._reply(Request(chr(kind), flags, self.rfile.read(size)))
-                oracle._closing.wait(60 if reply.silent else reply.seconds)
                 if reply.silent:
+                    oracle._closing.wait(60)
                     return
+                if reply.until is not None:
+                    reply.until.wait(60)
                 self.wfile.write(HEAD.pack(reply.action, reply.status, len(reply.payload)) + reply.payload)
 
         class Server(socketserver.ThreadingUnixStreamServer):

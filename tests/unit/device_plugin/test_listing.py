@@ -124,11 +124,12 @@ def test_ids_are_the_same_in_a_longer_list():
 
 
 def test_encoding_262144_units_takes_under_100_ms():
+    """Of the processor's time, which others on the machine hardly lengthen; it takes a tenth of that."""
     fastest = 1.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         listing.encode_units(262_144)
-        fastest = min(fastest, time.perf_counter() - start)
+        fastest = min(fastest, time.process_time() - start)
     assert fastest < 0.1
 
 
