@@ -50,6 +50,7 @@ def doctor(
     settings = DevicePluginSettings(epc=size, reserve=_size("--reserve", reserve))
     checks = node_checks(
         survey(Roots(dev=dev_root, sys=sys_root, proc=proc_root), configured=settings.epc),
+        dev_root=dev_root,
         device_plugin_dir=device_plugin_dir,
         wanted=settings.wanted,
         helper_epc_mib=settings.helper_epc_mib,

@@ -1,5 +1,6 @@
 """The checks of one node: processor, firmware and kernel, EPC, device nodes, the kubelet's folder, the list's size."""
 
+import stat
 from pathlib import Path
 
 from confcom.device_plugin import freeze
@@ -8,18 +9,24 @@ from confcom.device_plugin.listing import list_bytes, size_problem
 from confcom.device_plugin.server import SOCKET_PREFIX
 from confcom.doctor.check import Check, Verdict
 from confcom.kubelet.contract import KUBELET_SOCKET, MAX_LIST_BYTES
-from confcom.platform.device_nodes import DeviceNode
+from confcom.platform.device_nodes import DEV, DeviceNode
 from confcom.platform.survey import Survey
 
+# What a container that runs as somebody else than the device's owner and group needs.
+_EVERYBODY = stat.S_IROTH | stat.S_IWOTH
 
-def node_checks(found: Survey, *, device_plugin_dir: Path, wanted: Wanted, helper_epc_mib: int) -> tuple[Check, ...]:
-    """Every check, in the order in which one depends on the other."""
+
+def node_checks(
+    found: Survey, *, dev_root: Path, device_plugin_dir: Path, wanted: Wanted, helper_epc_mib: int
+) -> tuple[Check, ...]:
+    """Every check, in the order in which one depends on the other; the host's /dev is seen at `dev_root`."""
     inventory = plan(epc_mib=found.epc.mib, helper_epc_mib=helper_epc_mib, wanted=wanted)
     return (
         processor(found),
         kernel(found),
         epc(found),
         enclave_device(found),
+        *enclave_device_mode(found, dev_root),
         provision_device(found),
         *other_devices(found),
         kubelet(device_plugin_dir),
@@ -93,6 +100,28 @@ def epc(found: Survey) -> Check:
 def enclave_device(found: Survey) -> Check:
     """Whether applications can be given an enclave device."""
     return _device("enclave device", found.nodes.enclave, "/dev/sgx_enclave", Verdict.FAILED)
+
+
+def enclave_device_mode(found: Survey, dev_root: Path) -> tuple[Check, ...]:
+    """Whether containers that are not root may open the enclave device: it has the host's owner and mode in them."""
+    node = found.nodes.enclave
+    if node is None:
+        return ()
+    name = "enclave device mode"
+    try:
+        seen = (dev_root / node.host_path.removeprefix(f"{DEV}/")).stat()
+    except OSError as error:
+        evidence = f"cannot be looked at: {error.strerror or error}"
+        return (Check(name=name, verdict=Verdict.WARNING, source=node.host_path, evidence=evidence),)
+    evidence = f"{stat.S_IMODE(seen.st_mode):04o}, of user {seen.st_uid} and group {seen.st_gid}"
+    if seen.st_mode & _EVERYBODY == _EVERYBODY:
+        return (Check(name=name, verdict=Verdict.OK, source=node.host_path, evidence=evidence),)
+    fix = (
+        "containers that are not root cannot open it, unless they are in a group that may: set "
+        "device_ownership_from_security_context in the container runtime, or mode 0666 by a udev rule "
+        "(docs/how-to/own-nodes.md, 4)"
+    )
+    return (Check(name=name, verdict=Verdict.WARNING, source=node.host_path, evidence=evidence, fix=fix),)
 
 
 def provision_device(found: Survey) -> Check:

@@ -96,6 +96,25 @@ def test_a_name_that_leads_nowhere_is_a_warning():
     )
 
 
+@pytest.mark.parametrize(
+    ("mode", "verdict"), [(0o666, "ok"), (0o777, "ok"), (0o660, "warning"), (0o600, "warning"), (0o664, "warning")]
+)
+def test_mode_of_the_enclave_device_tells_who_may_open_it(tmp_path, mode, verdict):
+    device = tmp_path / "sgx_enclave"
+    device.touch()
+    device.chmod(mode)
+    (check,) = node.enclave_device_mode(found(), tmp_path)
+    assert (check.verdict.value, check.source) == (verdict, "/dev/sgx_enclave")
+    assert check.evidence == f"0{mode:o}, of user {device.stat().st_uid} and group {device.stat().st_gid}"
+    assert ("docs/how-to/own-nodes.md, 4" in (check.fix or "")) == (verdict == "warning")
+
+
+def test_mode_of_a_device_that_has_just_gone_is_a_warning_and_of_none_is_not_asked(tmp_path):
+    (check,) = node.enclave_device_mode(found(), tmp_path)
+    assert facts(check) == (Verdict.WARNING, "cannot be looked at: No such file or directory", None)
+    assert node.enclave_device_mode(found(nodes=NO_NODES), tmp_path) == ()
+
+
 def test_the_kubelets_folder(tmp_path):
     assert node.kubelet(tmp_path).evidence == f"{tmp_path}/kubelet.sock does not exist"
     assert node.kubelet(tmp_path).verdict is Verdict.FAILED
@@ -141,6 +160,7 @@ def test_warnings_leave_a_node_healthy(tmp_path):
     (tmp_path / "kubelet.sock").touch()
     checks = node.node_checks(
         found(nodes=DriverNodes(enclave=NODE, provision=None)),
+        dev_root=tmp_path,
         device_plugin_dir=tmp_path,
         wanted=Wanted(),
         helper_epc_mib=4,
@@ -148,7 +168,9 @@ def test_warnings_leave_a_node_healthy(tmp_path):
     assert {check.verdict for check in checks} == {Verdict.OK, Verdict.WARNING}
     assert healthy(checks)
     assert checks[-2].evidence.startswith("1,016 units")
-    assert not healthy(node.node_checks(found(**OFF), device_plugin_dir=tmp_path, wanted=Wanted(), helper_epc_mib=4))
+    assert not healthy(
+        node.node_checks(found(**OFF), dev_root=tmp_path, device_plugin_dir=tmp_path, wanted=Wanted(), helper_epc_mib=4)
+    )
 
 
 def doctor(*arguments):
