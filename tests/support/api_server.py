@@ -2,10 +2,10 @@
 
 Server-side apply with ownership of fields, generations, the DaemonSet's template counter, structural defaults, 409 with
 causes, 500 for an unknown field, label and field selectors, pages, dry runs, the status subresource, owner and namespace
-deletion, the pod proxy, and on demand 410 for a forgotten page, 429 and 502. `cluster_controllers.Controllers` plays
-DaemonSet controller, scheduler and kubelet on top.
+deletion, a definition's rules in CEL, the pod proxy, and on demand 410 for a forgotten page, 429 and 502.
+`cluster_controllers.Controllers` plays DaemonSet controller, scheduler and kubelet on top.
 
-Not there: watch, admission policies, CEL (but for the singleton's rule), RBAC beyond `denied`.
+Not there: watch, admission policies, RBAC beyond `denied`.
 """
 
 import copy
@@ -17,6 +17,7 @@ import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import cel_rules
 import field_ownership as ssa
 import jsonschema
 import yaml
@@ -178,7 +179,7 @@ class APIServer:
             raise self._conflict(error, version) from None
         fresh = Stored(item, owners)
         self._default(key, fresh.item, schema)
-        self._validate(key, fresh.item, schema)
+        self._validate(key, fresh.item, stored and stored.item, schema)
         return self._write(key, stored, fresh, dry_run=dry_run, subresource=subresource), stored is None
 
     def _one_half(self, wanted, subresource):
@@ -209,7 +210,7 @@ class APIServer:
             for container in pod["containers"]:
                 container.setdefault("terminationMessagePath", "/dev/termination-log")
 
-    def _validate(self, key, item, schema):
+    def _validate(self, key, item, before, schema):
         if key[:2] in BUILTIN:
             return
         kind = item["kind"]
@@ -217,11 +218,7 @@ class APIServer:
             f"{'.'.join(map(str, error.absolute_path))}: Invalid value: {json.dumps(error.instance)}: {error.message}"
             for error in jsonschema.Draft202012Validator(schema["properties"]["spec"]).iter_errors(item["spec"])
         ]
-        problems = [f"spec.{problem}" for problem in problems]
-        for rule in schema.get("x-kubernetes-validations", ()):
-            name = re.fullmatch(r"self\.metadata\.name == '(.*)'", rule["rule"])
-            if name and item["metadata"]["name"] != name[1]:
-                problems.append(f"<nil>: Invalid value: {rule['message']}")
+        problems = [f"spec.{problem}" for problem in problems] or list(cel_rules.broken(schema, item, before))
         if problems:
             text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
             raise RefusalError(422, "Invalid", f'{kind}.confcom.io "{item["metadata"]["name"]}" is invalid: {text}')

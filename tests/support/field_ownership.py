@@ -162,7 +162,8 @@ def put(item, path, value, schema):
     schema = resolve(schema)
     if kind == "f":
         if not rest:
-            if not (value == {} and isinstance(item.get(step), dict)):
+            is_atomic = resolve(child(schema, step, "")).get("x-kubernetes-map-type") == "atomic"
+            if is_atomic or not (value == {} and isinstance(item.get(step), dict)):
                 item[step] = copy.deepcopy(value)
             return
         if step not in item or not isinstance(item[step], dict | list):
@@ -234,7 +235,9 @@ def apply(live, owners, wanted, schema, manager, *, force, subresource=""):
     for path in sorted(mine.paths - set(fields) - others, key=_is_key):
         remove(result, path)
     for path, value in fields.items():
-        put(result, path, value, schema)
+        # An object that is applied empty, and was not, has lost all its fields: null is left of it, as of the real one.
+        is_emptied = value == {} and get(live, path) not in (_ABSENT, {}) and get(result, path) is _ABSENT
+        put(result, path, None if is_emptied else value, schema)
     mine.paths = set(fields)
     return result, [o for o in owners if o.paths]
 

@@ -25,7 +25,7 @@ _SIZE_PATTERN = r"^[0-9]{1,15} ?([kKmMgGtT][iI]?)?[bB]?$"
 _NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _BATCH_PATTERN = r"^([1-9][0-9]?|100)%$"
 _HTTP_PATTERN = r"^(https?://[^\s]+)?$"
-_QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|[kMGT]i?)?$"
+_QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([mkMGT]|[KMGT]i)?$"
 _DIRECTORY_PATTERN = r"^/[^\s]*[^/\s]$"
 # What a person is told in the place of a pattern.
 _WORDS = {
@@ -38,6 +38,10 @@ _WORDS = {
 }
 # Labels and tolerations are written by people; more is a mistake.
 _MAX_ITEMS = 64
+# What an apply gives takes the place of the default: else it would be merged into that, which nobody owns and no apply
+# removes.
+_ATOMIC_LIST = {"x-kubernetes-list-type": "atomic"}
+_ATOMIC_MAP = {"x-kubernetes-map-type": "atomic"}
 
 SizeText = Annotated[str, Meta(pattern=_SIZE_PATTERN, max_length=20)]
 Quantities = dict[str, Annotated[str, Meta(pattern=_QUANTITY_PATTERN, max_length=20)]]
@@ -141,24 +145,27 @@ class Nodes(_Values, frozen=True, kw_only=True):
     """Which nodes get pods: those with one of the labels or instance types, or else exactly the selector's."""
 
     labels: Annotated[
-        dict[str, str], Meta(max_length=_MAX_ITEMS, description="a node with any one of these labels is selected")
+        dict[str, str],
+        Meta(
+            max_length=_MAX_ITEMS,
+            description="a node with any one of these labels is selected",
+            extra_json_schema=_ATOMIC_MAP,
+        ),
     ] = msgspec.field(default_factory=FEATURE_LABELS.copy)
     instance_types: Annotated[
-        list[str],
-        Meta(
-            max_length=_MAX_ITEMS, description="or of one of these", extra_json_schema={"x-kubernetes-list-type": "set"}
-        ),
+        list[str], Meta(max_length=_MAX_ITEMS, description="or of one of these", extra_json_schema=_ATOMIC_LIST)
     ] = msgspec.field(default_factory=lambda: list(INSTANCE_TYPES))
     selector: Annotated[
-        dict[str, str], Meta(max_length=_MAX_ITEMS, description="where given, it alone selects: all of these labels")
+        dict[str, str],
+        Meta(
+            max_length=_MAX_ITEMS,
+            description="where given, it alone selects: all of these labels",
+            extra_json_schema=_ATOMIC_MAP,
+        ),
     ] = {}
     tolerations: Annotated[
         list[Toleration],
-        Meta(
-            max_length=_MAX_ITEMS,
-            description="taints to live with",
-            extra_json_schema={"x-kubernetes-list-type": "atomic"},
-        ),
+        Meta(max_length=_MAX_ITEMS, description="taints to live with", extra_json_schema=_ATOMIC_LIST),
     ] = msgspec.field(default_factory=lambda: list(TOLERATIONS))
 
 
@@ -246,8 +253,11 @@ class Spec(_Values, frozen=True, kw_only=True):
         return self.images.quote_helper or self.images.default
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec with what differs from the defaults only, so that a later version's defaults take effect."""
+        """The spec with what differs from the defaults only: a record of what somebody wanted."""
         sparse: dict[str, Any] = _sparse(self)
+        if self.simulation is not None:
+            # Never empty: where an apply takes the last field of an object, the API server is left with null.
+            sparse["simulation"] = msgspec.to_builtins(self.simulation)
         return sparse
 
     @classmethod

@@ -2,15 +2,19 @@
 
 import copy
 
+import cel_rules
 import jsonschema
 import kubernetes_validate
 import pytest
 from api_server import _structural_defaults
-from test_addon_spec import BAD_SPECS
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from test_addon_spec import BAD_SPECS, GOOD_SPECS
 
-from confcom.addon import rules
 from confcom.addon.schema import definition, schema_of
-from confcom.addon.spec import Simulation, Spec
+from confcom.addon.spec import Spec
+from confcom.errors import InputError
+from confcom.settings import Size
 
 VERSION = definition()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
@@ -36,7 +40,7 @@ def every_schema(schema, path="$"):
         yield from every_schema(inner, f"{path}.{name}")
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
-            yield from every_schema(schema[key], f"{path}.{key}")
+            yield from every_schema(schema[key], f"{path}[]")
 
 
 @pytest.mark.parametrize("version", ["1.30", "1.36", "1.37"])
@@ -76,57 +80,116 @@ def test_schema_refuses_what_the_types_refuse(name):
         jsonschema.validate(BAD_SPECS[name][0], schema_of(Spec))
 
 
-def test_rules_stand_where_the_reference_saw_them_work():
-    assert SCHEMA["x-kubernetes-validations"] == [
-        {
-            "rule": "self.metadata.name == 'confcom'",
-            "message": "there is one ConfidentialComputing per cluster and it is named confcom",
-        }
-    ]
-    assert [rule["fieldPath"] for rule in SPEC["x-kubernetes-validations"]] == [
-        ".quoteHelper.enabled", ".nodes", ".quoteProvider",
-    ]  # fmt: skip
-    simulation = SPEC["properties"]["simulation"]["x-kubernetes-validations"][0]
-    assert simulation["fieldPath"] == ".epc"
-    batch = SPEC["properties"]["update"]["x-kubernetes-validations"][0]
-    assert batch["rule"] == "!has(self.batch) || type(self.batch) != int || self.batch >= 1"
+def test_there_is_one_and_it_has_one_name():
+    sentence = "there is one ConfidentialComputing per cluster and it is named confcom"
+    assert list(cel_rules.broken(SCHEMA, {"metadata": {"name": "other"}})) == [f"<nil>: Invalid value: {sentence}"]
+    assert list(cel_rules.broken(SCHEMA, {"metadata": {"name": "confcom"}})) == []
 
 
-@pytest.mark.parametrize("rule", [rules.some_node_is_selected, rules.whole_batch])
-def test_rules_look_before_they_read(rule):
+@pytest.mark.parametrize("path,rule", list(cel_rules.rules(SPEC)))  # noqa: PT006
+def test_rules_read_fields_that_there_are(path, rule):
+    """The API server knows the types of all fields, and refuses a definition with a rule that reads another."""
+    schema = SPEC
+    for step in path:
+        schema = schema["properties"][step]
+    for fields in (*cel_rules.fields_read(rule), rule.get("fieldPath", "").strip(".").split(".")):
+        found = schema
+        for step in filter(None, fields):
+            found = found["properties"][step]
+
+
+@pytest.mark.parametrize("path,rule", list(cel_rules.rules(SPEC)))  # noqa: PT006
+def test_rules_stand_an_object_without_fields(path, rule):
     """The API server runs them on a bare `default: {}`; reading an absent field there refuses the definition itself."""
-    import re
-
-    for field in re.findall(r"size\((self[.\w]+)\)|(?<!size\()(?<!\.)(self\.batch) >=", rule.expression):
-        name = next(filter(None, field))
-        assert f"has({name})" in rule.expression
+    assert cel_rules.holds(rule, {}, {})
 
 
-@pytest.mark.parametrize(
-    ("size", "is_some"),
-    [
-        ("8GiB", True),
-        ("28 MiB", True),
-        ("01m", True),
-        ("8589934592", True),
-        ("2048KiB", True),
-        ("0", False),
-        ("0GiB", False),
-        ("000 TiB", False),
-        ("12kB", False),
-        ("0999 k", False),
-        ("999999", False),
-    ],
+def server_refuses(content):
+    """What the API server says of a spec: by the schema, and else by the rules."""
+    item = {"metadata": {"name": "confcom"}, "spec": copy.deepcopy(content)}
+    _structural_defaults(item, SCHEMA)
+    found = [error.message for error in jsonschema.Draft202012Validator(SPEC).iter_errors(item["spec"])]
+    return found or list(cel_rules.broken(SCHEMA, item))
+
+
+@pytest.mark.parametrize("name", sorted(BY_RULE))
+def test_rules_refuse_in_the_words_of_the_types(name):
+    content, sentence = BAD_SPECS[name]
+    path, _, message = sentence.partition(": ")
+    assert server_refuses(content) == [f"{path}: Forbidden: {message}"]
+
+
+@pytest.mark.parametrize("content", GOOD_SPECS)
+def test_rules_take_what_the_types_take(content):
+    assert server_refuses(content) == []
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "devicePlugin": st.fixed_dictionaries({}, optional={"enabled": st.booleans()}),
+            "quoteHelper": st.fixed_dictionaries({}, optional={"enabled": st.booleans()}),
+            "quoteProvider": st.sampled_from(["auto", "azure", "intel"]),
+            "pccs": st.fixed_dictionaries(
+                {}, optional={"url": st.sampled_from(["", "https://p"]), "configSecret": st.sampled_from(["", "s"])}
+            ),
+            "nodes": st.fixed_dictionaries(
+                {},
+                optional={
+                    "labels": st.sampled_from([{}, {"a": "b"}]),
+                    "instanceTypes": st.sampled_from([[], ["X"]]),
+                    "selector": st.sampled_from([{}, {"a": "b"}]),
+                },
+            ),
+            "simulation": st.just({}),
+            "update": st.fixed_dictionaries(
+                {},
+                optional={"batch": st.one_of(st.integers(-2, 2), st.sampled_from(["0%", "1%", "100%", "101%", "1"]))},
+            ),
+        },
+    )
 )
-def test_both_forms_of_the_rule_for_simulated_epc_agree(size, is_some):
-    """CEL's `matches` is a search, as here; RE2 and Python agree on these patterns."""
-    import re
+def test_server_and_types_agree(content):
+    refused = False
+    try:
+        Spec.from_dict(content)
+    except InputError:
+        refused = True
+    assert bool(server_refuses(content)) is refused
 
-    (pattern,) = re.findall(r"matches\('([^']+)'\)", rules.some_epc.expression)
-    assert bool(re.search(pattern, size)) is is_some
-    if size != "01m":
-        # One megabyte is a little less than one unit: only a file's reader knows that.
-        assert rules.some_epc.holds(Simulation(epc=size)) is is_some
+
+@given(st.from_regex(r"[0-9]{1,9} ?([kKmMgGtT][iI]?)?[bB]?", fullmatch=True))
+@example("2048KiB")
+@example("1048576")
+@example("000 TiB")
+@example("1048575B")
+def test_server_and_types_agree_on_sizes_of_a_simulation(size):
+    assume(not 10**6 <= Size.parse(size) < 2**20)  # 1 MB is a little less than one unit: only the types know that.
+    assert bool(server_refuses({"simulation": {"epc": size}})) is (Size.parse(size).mib < 1)
+
+
+def test_the_namespace_stays():
+    """A rule of two moments: it holds nothing back where there was nothing."""
+    item = {"metadata": {"name": "confcom"}, "spec": {"namespace": "a"}}
+    assert list(cel_rules.broken(SCHEMA, item)) == []
+    assert list(cel_rules.broken(SCHEMA, item, item)) == []
+    (sentence,) = cel_rules.broken(SCHEMA, item, {"spec": {"namespace": "b"}})
+    assert sentence == "spec.namespace: Invalid value: disable the add-on, and enable it in the other namespace"
+
+
+def test_no_rule_is_run_for_each_of_many():
+    """Each would be counted as often as its list can be long; the server bounds what all rules may cost."""
+    for path, schema in every_schema(SCHEMA):
+        if path.endswith("[]"):
+            assert "x-kubernetes-validations" not in schema, path
+
+
+@pytest.mark.parametrize("path,schema", list(every_schema(SPEC)))  # noqa: PT006
+def test_what_has_a_default_of_its_own_is_replaced_and_not_merged(path, schema):
+    """Nobody owns what the server filled in, so an apply that merges could never be rid of it."""
+    if schema.get("default") and isinstance(schema["default"], dict | list):
+        assert "atomic" in (schema.get("x-kubernetes-map-type"), schema.get("x-kubernetes-list-type")), path
 
 
 def test_every_printer_column_points_at_a_field():

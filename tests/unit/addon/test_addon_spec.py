@@ -59,6 +59,10 @@ BAD_SPECS = {
         {"quoteHelper": {"resources": {"limits": {"memory": "much"}}}},
         "spec.quoteHelper.resources.limits[...]: is no quantity of Kubernetes: write for example 50m, 2 or 256Mi",
     ),
+    "a quantity with a suffix of nobody": (
+        {"quoteHelper": {"resources": {"limits": {"memory": "65536ki"}}}},
+        "spec.quoteHelper.resources.limits[...]: is no quantity of Kubernetes: write for example 50m, 2 or 256Mi",
+    ),
     "a simulation of nothing": (
         {"simulation": {"epc": "0"}},
         "spec.simulation.epc: less than 1 MiB, the smallest unit of EPC",
@@ -109,20 +113,21 @@ def test_spec_refuses_and_names_the_field(name):
     assert str(refused.value) == sentence
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        None,
-        {},
-        {"devicePlugin": {"enabled": False}, "quoteHelper": {"enabled": False}},
-        {"simulation": {}, "nodes": {"labels": {}, "instanceTypes": []}},
-        {"nodes": {"labels": {}, "instanceTypes": [], "selector": {"a": "b"}}},
-        {"update": {"batch": "100%"}},
-        {"devicePlugin": {"reserve": "64 MiB"}},
-        {"quoteProvider": "azure", "pccs": {"proxy": "http://p:3128", "caConfigMap": "c"}},
-        {"simulation": {"epc": "1MiB"}},
-    ],
-)
+GOOD_SPECS = [
+    None,
+    {},
+    {"devicePlugin": {"enabled": False}, "quoteHelper": {"enabled": False}},
+    {"simulation": {}, "nodes": {"labels": {}, "instanceTypes": []}},
+    {"nodes": {"labels": {}, "instanceTypes": [], "selector": {"a": "b"}}},
+    {"update": {"batch": "100%"}},
+    {"devicePlugin": {"reserve": "64 MiB"}},
+    {"quoteProvider": "azure", "pccs": {"proxy": "http://p:3128", "caConfigMap": "c"}},
+    {"simulation": {"epc": "1MiB"}},
+    {"quoteHelper": {"resources": {"requests": {"cpu": "1.5", "memory": "65536Ki"}, "limits": {"memory": "1G"}}}},
+]
+
+
+@pytest.mark.parametrize("content", GOOD_SPECS)
 def test_spec_takes(content):
     assert isinstance(Spec.from_dict(content), Spec)
 
@@ -140,7 +145,7 @@ def test_defaults_are_those_of_the_design():
 def test_what_is_written_holds_only_what_differs():
     assert Spec().to_dict() == {}
     spec = Spec.from_dict({"quoteHelper": {"workers": 2, "slots": 16}, "simulation": {}})
-    assert spec.to_dict() == {"quoteHelper": {"workers": 2}, "simulation": {}}
+    assert spec.to_dict() == {"quoteHelper": {"workers": 2}, "simulation": {"epc": "8GiB"}}
 
 
 @given(
