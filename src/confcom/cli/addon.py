@@ -63,7 +63,9 @@ NamespaceOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until every node is there.")]
 GoneOption = Annotated[bool, typer.Option("--wait", help="Wait until everything is gone.")]
-TimeoutOption = Annotated[float, typer.Option("--timeout", min=1, max=86400, help="Seconds for --wait.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=1, max=86400, help="How long --wait waits.")
+]
 
 
 def connect(context: str | None, kubeconfig: Path | None) -> KubeAPI:
@@ -100,7 +102,7 @@ def enable(
         _finish(switch, switch.enable(changes, base), wait=wait, timeout=timeout)
 
 
-@app.command("update")
+@app.command("update", short_help="Change what is on, in place.")
 def update(
     *,
     image: ImageOption = None,
@@ -147,7 +149,7 @@ def disable(
             )
 
 
-@app.command("show")
+@app.command("show", short_help="Show what is on, and what holds it up.")
 def show(
     *,
     context: ContextOption = None,

@@ -160,11 +160,11 @@ def verify(
     ] = None,
     isv_prod_id: Annotated[
         int | None,
-        typer.Option("--isv-prod-id", min=0, max=0xFFFF, help="Expect this product."),
+        typer.Option("--isv-prod-id", metavar="N", min=0, max=0xFFFF, help="Expect this product."),
     ] = None,
     min_isv_svn: Annotated[
         int | None,
-        typer.Option("--min-isv-svn", min=0, max=0xFFFF, help="Expect at least this."),
+        typer.Option("--min-isv-svn", metavar="N", min=0, max=0xFFFF, help="Expect at least this."),
     ] = None,
     report_data: Annotated[
         str | None,
@@ -199,7 +199,9 @@ def verify(
     ] = None,
     min_tcb_evaluation_data_number: Annotated[
         int | None,
-        typer.Option("--min-tcb-evaluation-data-number", min=0, max=_INTEGER_MAX, help="Refuse older collateral."),
+        typer.Option(
+            "--min-tcb-evaluation-data-number", metavar="N", min=0, max=_INTEGER_MAX, help="Refuse older collateral."
+        ),
     ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:  # fmt: skip

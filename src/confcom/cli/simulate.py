@@ -93,8 +93,10 @@ def report(
     mr_signer: Annotated[
         str, typer.Option("--mr-signer", metavar="HEX", help="MRSIGNER, 32 bytes.")
     ] = SIMULATED_MR_SIGNER.hex(),
-    isv_prod_id: Annotated[int, typer.Option("--isv-prod-id", min=0, max=_UINT16_MAX, help="ISVPRODID.")] = 0,
-    isv_svn: Annotated[int, typer.Option("--isv-svn", min=0, max=_UINT16_MAX, help="ISVSVN.")] = 0,
+    isv_prod_id: Annotated[
+        int, typer.Option("--isv-prod-id", metavar="N", min=0, max=_UINT16_MAX, help="ISVPRODID.")
+    ] = 0,
+    isv_svn: Annotated[int, typer.Option("--isv-svn", metavar="N", min=0, max=_UINT16_MAX, help="ISVSVN.")] = 0,
     debug: Annotated[
         bool, typer.Option("--debug", help="Set DEBUG: an enclave whose memory the host can read.")
     ] = False,

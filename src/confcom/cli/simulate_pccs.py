@@ -32,7 +32,9 @@ def pccs(
         Path | None,
         typer.Option("--simulated-platform", metavar="DIR", parser=named_path, help="The machine's folder."),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=_MAX_PORT, help="On loopback; 0 is any free one.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=_MAX_PORT, help="On loopback; 0 is any free one.")
+    ] = 0,
     tls: Annotated[bool, typer.Option("--tls", help="Serve HTTPS with a CA of its own, made now.")] = False,
     ca_file: Annotated[
         str, typer.Option("--ca-file", metavar="FILE", parser=named, help="Where that CA goes, PEM.")
