@@ -61,6 +61,8 @@ def test_pod_has_none_of_the_traps(name, pod):
     for volume in pod.get("volumes", ()):
         if "hostPath" in volume:
             assert volume["hostPath"] == {"path": "/var/run/aesmd", "type": "Directory"}
+            mounts = [mount for container in pod["containers"] for mount in container["volumeMounts"]]
+            assert all(mount["readOnly"] for mount in mounts if mount["name"] == volume["name"])
 
 
 @pytest.mark.parametrize(
