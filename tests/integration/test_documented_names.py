@@ -35,6 +35,9 @@ DOCUMENTS = sorted(
 NOT_OURS = ("az ", "confcom lint", "confcom acipolicygen")
 DAEMONS = {"device-plugin": DevicePluginSettings, "quote-helper": QuoteHelperSettings}
 
+# Variables, a unit's ExecStart, kubectl; `kubectl run` leaves the image its entry point, which is `confcom`.
+BEFORE = r"kubectl run .* -- |(?:\w+=\S+ |\w+=\S+/|kubectl .* -- )?confcom "
+
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -50,7 +53,7 @@ def command_lines(document: Path) -> list[list[str]]:
     """The words behind each `confcom`, up to the end of the command or of the sentence."""
     found = []
     for text in texts(document):
-        match = re.match(r"[\s$#]*(?:\d\. +`?)?(?:\w+=\S+ |kubectl .* -- )?confcom ([a-z].*)", text)
+        match = re.match(rf"[\s$#]*(?:\d\. +`?)?(?:{BEFORE})\s*([a-z].*)", text)
         if match and not f"confcom {match[1]}".startswith(NOT_OURS):
             words = re.split(r"\s(?:[|>&;]|\|\||&&|#)|[\[`;(]| +\.\.\.|\s{3,}", match[1])[0]
             found.append(shlex.split(words.replace("'", "").replace('"', "")))
@@ -120,7 +123,10 @@ def test_flags_alone_are_of_some_verb(document):
 
 
 def test_the_search_finds_commands():
-    assert sum(len(command_lines(document)) for document in DOCUMENTS) > 100
+    found = [words for document in DOCUMENTS for words in command_lines(document)]
+    assert len(found) > 100
+    assert ["quote-helper", "--backend", "dcap", "--collateral", "intel"] in found, "of a unit of systemd"
+    assert any(words[:2] == ["collateral", "fetch"] and "--no-cache" in words for words in found), "of kubectl run"
     with pytest.raises(LookupError, match="frobnicate"):
         flags_of(["addon", "frobnicate"])
 
