@@ -26,7 +26,8 @@ A failure passes through several layers, and each has numbers of its own:
 2. the network layer of the provider library makes of it a code 0xB0nn (SGX_QCNL);
 3. the quote library returns 0xE0nn (SGX_QL);
 4. the AESM service answers with an AESM code (this quote helper says more than Intel's: see the end of this page);
-5. `libsgx_quote_ex` turns that into an `sgx_status_t`, and `libsgx_dcap_ql` into 0xE0nn again.
+5. `libsgx_quote_ex` turns that into an `sgx_status_t`, and `libsgx_dcap_ql` into 0xE0nn again;
+6. Open Enclave, and EGo on it, make an `OE_...` name of either.
 
 A verifier then speaks of TCB statuses, of results 0xA0nn, or of 0xE0nn.
 """

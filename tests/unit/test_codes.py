@@ -496,6 +496,15 @@ FOUND = {
     ],
     "gramine: aesm_service returned error 30 for the enclave's request": ["AESM 30"],
     "[app] sgx_init_quote_ex failed: SGX_ERROR_SERVICE_TIMEOUT after 15 s": ["0x4002"],
+    "OE_TCB_LEVEL_INVALID": ["OE_TCB_LEVEL_INVALID"],
+    "oe_get_evidence failed.(OE_QUOTE_PROVIDER_LOAD_ERROR)": ["OE_QUOTE_PROVIDER_LOAD_ERROR"],
+    "SGX AESM service unavailable (oe_result_t=OE_SERVICE_UNAVAILABLE) [host/sgx/sgxquote.c:479]": [
+        "OE_SERVICE_UNAVAILABLE"
+    ],
+    "sgx_get_supported_att_key_id_num() status=SGX_ERROR_SERVICE_TIMEOUT num=0 (oe_result_t=OE_SGX_QUOTE_LIBRARY_ERROR)": [
+        "0x4002",
+        "OE_SGX_QUOTE_LIBRARY_ERROR",
+    ],
 }
 
 

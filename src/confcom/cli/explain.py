@@ -24,6 +24,7 @@ _EXAMPLES = {
     Family.QCNL: "0xB006",
     Family.HTTP: "http 461",
     Family.ADVISORY: "INTEL-SA-00615",
+    Family.OPEN_ENCLAVE: "OE_TCB_LEVEL_INVALID",
     Family.SYMPTOM: "no aesm.socket",
 }
 

@@ -15,6 +15,7 @@ class Family(enum.StrEnum):
     HTTP = "http"
     TCB_STATUS = "tcb_status"
     ADVISORY = "advisory"
+    OPEN_ENCLAVE = "open_enclave"
     SYMPTOM = "symptom"
 
     @property
@@ -32,6 +33,7 @@ _TITLES = {
     Family.HTTP: "HTTP status of a certificate service (Intel PCS, PCCS, THIM)",
     Family.TCB_STATUS: "TCB status",
     Family.ADVISORY: "Intel security advisory",
+    Family.OPEN_ENCLAVE: "Open Enclave result (oe_result_t)",
     Family.SYMPTOM: "symptom without a code",
 }
 

@@ -66,7 +66,7 @@ _PLAIN_CODE = re.compile(
     r"|\baesmd?(?=[\W_])(?:service|error|code|returned|status|[\W_])*(?P<aesm>\d{1,2})\b"
     r"|\bhttp(?=[\W_])(?:error|code|returned|status|[\W_])*(?P<http>\d{3})\b"
     r"|\bcurl error\W{1,5}(?P<curl>\d{1,2})\b"
-    r"|(?P<name>\b(?:SGX|AESM|TEE|PCCS)_[A-Z0-9_]{3,80}\b)",
+    r"|(?P<name>\b(?:SGX|AESM|TEE|PCCS|OE)_[A-Z0-9_]{3,80}\b)",
     re.IGNORECASE,
 )
 

@@ -3,6 +3,7 @@
 from confcom.codes.aesm_service import AESM_CODES
 from confcom.codes.certificate_service import HTTP_CODES, QCNL_CODES
 from confcom.codes.entry import Code, Family, Who
+from confcom.codes.open_enclave import OPEN_ENCLAVE_CODES
 from confcom.codes.quote_generation import GENERATION_CODES
 from confcom.codes.quote_verification import VERIFICATION_ERROR_CODES
 from confcom.codes.sgx_status import SGX_STATUS_CODES
@@ -24,6 +25,7 @@ CODES: dict[Family, tuple[Code, ...]] = {
     Family.QCNL: QCNL_CODES,
     Family.HTTP: HTTP_CODES,
     Family.ADVISORY: (ADVISORY_CODE,),
+    Family.OPEN_ENCLAVE: OPEN_ENCLAVE_CODES,
     Family.SYMPTOM: SYMPTOM_CODES,
 }
 
