@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import os
+import re
 import resource
 import shutil
 import sys
@@ -14,6 +16,15 @@ from hypothesis import HealthCheck, settings
 HERE = Path(__file__).resolve().parent
 # Support programs are modules of their own, imported by name from any test.
 sys.path.insert(0, str(HERE / "support"))
+
+# What a developer's shell or a CI may have set for our programs and the libraries under them: a test sets what it means.
+INHERITED = re.compile(
+    r"confcom_(?!test_)\w+|\w+_proxy|kube\w+|xdg_\w+_home|sgx_aesm_addr|python(warnings|devmode|utf8)|github_actions"
+    r"|no_color|(clicolor_)?force(_color)?|py_colors|tty_\w+|_?typer_\w+|columns|lines|term",
+    re.IGNORECASE,
+)
+for name in filter(INHERITED.fullmatch, list(os.environ)):
+    del os.environ[name]
 
 # A busy machine must not fail a property, and a property must not take minutes.
 settings.register_profile("confcom", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
