@@ -50,6 +50,8 @@ def read_resource(content: Any, source: str) -> Spec:
     """
     if not isinstance(content, dict):
         raise InputError(f"{source}: holds no object; write a {names.KIND} ({names.API_VERSION})")
+    if not {"kind", "apiVersion"} <= set(content):
+        raise InputError(f"{source}: has no kind or no apiVersion; wanted is a {names.KIND} ({names.API_VERSION})")
     found = f"{content.get('kind')} ({content.get('apiVersion')})"
     if found != f"{names.KIND} ({names.API_VERSION})":
         raise InputError(f"{source}: holds a {found}; wanted is a {names.KIND} ({names.API_VERSION})")

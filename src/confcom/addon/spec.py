@@ -5,6 +5,8 @@ file, where there is no API server.
 """
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -27,12 +29,18 @@ _BATCH_PATTERN = r"^([1-9][0-9]?|100)%$"
 _HTTP_PATTERN = r"^(https?://[^\s]+)?$"
 _QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([mkMGT]|[KMGT]i)?$"
 _DIRECTORY_PATTERN = r"^/[^\s]*[^/\s]$"
+# What container runtimes take: a registry, a path in lower case, a tag, a digest.
+_IMAGE_PATTERN = (
+    r"^(((\[[0-9a-fA-F:]+\]|[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]+)?/)?"
+    r"[a-z0-9]+((\.|__?|-+|/)[a-z0-9]+)*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(@sha(256|512):[0-9a-f]{64,128})?)?$"
+)
 # What a person is told in the place of a pattern.
 _WORDS = {
     _SIZE_PATTERN: "is no size: write a number and a unit, for example 8GiB or 512MiB",
     _NAME_PATTERN: "is no name: lower-case letters, digits and dashes, 63 at the most",
     _BATCH_PATTERN: "is neither a number nor a percentage from 1% to 100%",
     _HTTP_PATTERN: "is no address: it begins with https:// or http://",
+    _IMAGE_PATTERN: "is no image: write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, the name in lower case",
     _QUANTITY_PATTERN: "is no quantity of Kubernetes: write for example 50m, 2 or 256Mi",
     _DIRECTORY_PATTERN: "is no absolute path without a slash at its end",
 }
@@ -44,6 +52,7 @@ _ATOMIC_LIST = {"x-kubernetes-list-type": "atomic"}
 _ATOMIC_MAP = {"x-kubernetes-map-type": "atomic"}
 
 SizeText = Annotated[str, Meta(pattern=_SIZE_PATTERN, max_length=20)]
+ImageText = Annotated[str, Meta(pattern=_IMAGE_PATTERN, max_length=1024)]
 Quantities = dict[str, Annotated[str, Meta(pattern=_QUANTITY_PATTERN, max_length=20)]]
 NamesOfSecrets = Annotated[
     list[Annotated[str, Meta(pattern=_NAME_PATTERN)]],
@@ -172,9 +181,9 @@ class Nodes(_Values, frozen=True, kw_only=True):
 class Images(_Values, frozen=True, kw_only=True):
     """Where the programs come from."""
 
-    default: Annotated[str, Meta(max_length=1024, description="the image of both programs")] = ""
-    device_plugin: Annotated[str, Meta(max_length=1024, description="the device plugin's, where it differs")] = ""
-    quote_helper: Annotated[str, Meta(max_length=1024, description="the quote helper's, where it differs")] = ""
+    default: Annotated[ImageText, Meta(description="the image of both programs")] = ""
+    device_plugin: Annotated[ImageText, Meta(description="the device plugin's, where it differs")] = ""
+    quote_helper: Annotated[ImageText, Meta(description="the quote helper's, where it differs")] = ""
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     pull_secrets: NamesOfSecrets = []
 
@@ -272,7 +281,7 @@ class Spec(_Values, frozen=True, kw_only=True):
             spec = msgspec.convert(content if content is not None else {}, cls)
         except msgspec.ValidationError as error:
             raise InputError(_in_words(str(error))) from None
-        broken = next(_broken(spec, "spec"), None)
+        broken = next(chain(_broken(spec, "spec"), _line_breaks(msgspec.to_builtins(spec), "spec")), None)
         if broken:
             raise InputError(broken)
         return spec
@@ -287,6 +296,19 @@ def _broken(value: Any, path: str) -> Any:
     for rule in value.cel:
         if not rule.holds(value):
             yield f"{path}{rule.field_path}: {rule.message}"
+
+
+def _line_breaks(value: Any, path: str) -> Iterator[str]:
+    """Each text with a line break, as YAML's `|` makes: to the API server `$` is the end, to Python the last line's."""
+    if isinstance(value, str) and "\n" in value:
+        yield f"{path}: holds a line break"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _line_breaks(item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _line_breaks(key, f"{path}: a key")
+            yield from _line_breaks(inner, f"{path}.{key}")
 
 
 # msgspec's sentence: the problem, and where below the top (`$`) it is.

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 
 import pytest
 import yaml
@@ -91,6 +92,10 @@ BAD_SPECS = {
     "a namespace in capitals": (
         {"namespace": "SGX"},
         "spec.namespace: is no name: lower-case letters, digits and dashes, 63 at the most",
+    ),
+    "an address for an image": (
+        {"images": {"default": "https://registry.example/confcom:0.1.0"}},
+        "spec.images.default: is no image: write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, the name in lower case",
     ),
     "a toleration of everything": (
         {"nodes": {"tolerations": [{"operator": "Exists"}]}},
@@ -211,7 +216,7 @@ BAD_FILES = {
     "nested without an end": ("[" * 100_000, "f: is nested too deeply"),
     "nothing": ("", "f: holds no object"),
     "two documents": (GOOD + "---\n" + GOOD, "f: holds 2 documents; give the ConfidentialComputing alone"),
-    "itself": ("a: &a [*a]", "f: holds a None (None)"),
+    "itself": ("a: &a [*a]", "f: has no kind or no apiVersion; wanted is a ConfidentialComputing"),
     "a field twice": (
         GOOD + "spec: {}",
         'f: is not YAML: the key spec stands twice in "<byte string>", line 5, column 1',
@@ -275,6 +280,45 @@ def test_changes_leave_alone_what_was_not_named():
     spec = Spec.from_dict({"quoteHelper": {"workers": 4}, "images": {"default": "a", "quoteHelper": "b"}})
     assert change(spec, Changes()) == spec
     assert change(spec, Changes(quote_helper=False)).quote_helper.workers == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"namespace": "sgx\n"}, "namespace"),
+        ({"images": {"default": "i\n"}}, "images.default"),
+        ({"images": {"pullSecrets": ["a", "b\n"]}}, "images.pullSecrets[1]"),
+        ({"nodes": {"labels": {"a": "b\n"}}}, "nodes.labels.a"),
+    ],
+)
+def test_a_line_break_is_refused_as_by_the_server(content, field):
+    """YAML's `|` ends a text with one, which Python's `$` does not see."""
+    with pytest.raises(InputError, match=rf"^spec\.{re.escape(field)}: holds a line break$"):
+        Spec.from_dict(content)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "i",
+        "REGISTRY/confcom:0.1.0",
+        "localhost:5000/a/b_c/d__e/f-g.h:X_y.z-1",
+        "my-registry.azurecr.io/confcom:0.1.0-2",
+        "[2001:db8::1]:5000/confcom",
+        f"r.example/confcom:0.1.0@sha256:{'0a' * 32}",
+        f"confcom@sha512:{'0a' * 64}",
+    ],
+)
+def test_images_as_runtimes_take_them(image):
+    assert Spec.from_dict({"images": {"default": image}}).images.default == image
+
+
+@pytest.mark.parametrize(
+    "image", [" i", "i ", "a b", "i:", ":0.1.0", "r/Confcom", "i:1:2", "i@sha256:12", "-i", "r//i", "i:1 # new"]
+)
+def test_images_that_no_runtime_takes(image):
+    with pytest.raises(InputError, match=r"^spec\.images\.quoteHelper: is no image"):
+        Spec.from_dict({"images": {"quoteHelper": image}})
 
 
 def test_one_image_is_for_both_programs():
