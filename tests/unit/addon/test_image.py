@@ -59,6 +59,16 @@ def test_every_copied_file_of_the_image_exists_and_is_in_the_build_context():
             assert any(source == path or fnmatch.fnmatch(source, f"{path}/*") for path in admitted), source
 
 
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_apt_may_read_the_keys(file):
+    """It drops to a user of its own, and a checkout with umask 077 has files that only their owner may read."""
+    code = instructions(file)
+    for folder in set(re.findall(r"signed-by=(\S+)/intel\.asc", code)):
+        steps = [step for step in re.findall(r"^RUN .*$", code, re.MULTILINE) if f"signed-by={folder}/" in step]
+        assert steps
+        assert all(f"chmod -R a+rX {folder};" in step for step in steps)
+
+
 def test_image_carries_no_installers():
     """Nothing in it uses them, and scanners know their weaknesses: Debian's venv brings an old setuptools along."""
     program = instructions(IMAGE).partition(" AS program\n")[2].partition("\nFROM ")[0]
