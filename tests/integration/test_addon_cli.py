@@ -359,7 +359,7 @@ def test_show_as_json(cluster):
     code, out, _ = cluster.run("addon", "show", "--output", "json")
     content = json.loads(out)
     assert (code, content["enabled"], content["problems"]) == (0, True, [])
-    assert content["spec"]["simulation"] == {}
+    assert content["spec"]["simulation"] == {"epc": "8GiB"}
     assert [row["part"] for row in content["compatibility"]] == ["Kubernetes"]
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 import yaml
-from addon_cluster import RESOURCE
+from addon_cluster import ENABLE, HELPER, RESOURCE
 
+from confcom.addon import provider
 from confcom.addon.provider import settle_provider
 from confcom.addon.render import render
 from confcom.addon.resource import write_resource
@@ -59,25 +60,14 @@ def switch_to(cluster, tmp_path):
     return enable
 
 
-def contents(cluster):
-    """What the cluster has of the add-on, without what counts the writes."""
-    keys = ("uid", "resourceVersion", "generation", "annotations")
-    return {
-        key: stored.item
-        | {"metadata": {k: v for k, v in stored.item["metadata"].items() if k not in keys}, "status": {}}
-        for key, stored in cluster.api.objects.items()
-        if key[1] not in ("nodes", "pods")
-    }
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_is_changed_and_changed_back(cluster, switch_to, name):
     switch_to({})
-    before = contents(cluster)
+    before = cluster.contents()
     switch_to(SETTINGS[name])
-    assert contents(cluster) != before
+    assert cluster.contents() != before
     switch_to({})
-    assert contents(cluster) == before
+    assert cluster.contents() == before
 
 
 @pytest.mark.parametrize("first", ["labels", "instance types", "another simulation", "a PCCS", "updates by hand"])
@@ -85,3 +75,49 @@ def test_a_setting_is_changed_and_changed_back(cluster, switch_to, name):
 def test_a_setting_follows_another(cluster, switch_to, first, second):
     switch_to(SETTINGS[first])
     switch_to(SETTINGS[second])
+
+
+def outcome(out, title):
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{title} ")]
+    return line.removeprefix(f"{title} ")
+
+
+CONFIGURATION = "ConfigMap confcom-system/sgx-quote-helper"
+
+
+def test_a_dry_run_tells_of_objects_that_have_no_generation(cluster, switch_to, tmp_path):
+    """A ConfigMap has none, and a dry run leaves its version as it is."""
+    switch_to({"pccs": {"url": "https://a/v4/"}})
+    file = tmp_path / "other.yaml"
+    file.write_text(
+        yaml.safe_dump(write_resource(Spec.from_dict({"images": IMAGES, "pccs": {"url": "https://b/v4/"}})))
+    )
+    before = cluster.snapshot()
+    code, out, _ = cluster.run("addon", "enable", "--file", str(file), "--dry-run")
+    assert (code, outcome(out, CONFIGURATION)) == (0, "would be changed")
+    assert outcome(out, "ServiceAccount confcom-system/sgx-quote-helper") == "would be unchanged"
+    assert cluster.snapshot() == before
+
+
+def test_show_tells_of_a_configmap_that_another_version_wrote(cluster, switch_to, monkeypatch):
+    switch_to({"pccs": {"url": "https://a/v4/"}})
+    monkeypatch.setattr(provider, "_RETRY_TIMES", 2)
+    code, out, _ = cluster.run("addon", "show")
+    assert code == 1
+    assert (
+        f"! {CONFIGURATION} differs from what this version of confcom renders; confcom addon update applies it" in out
+    )
+
+
+def test_a_controller_that_writes_the_status_meanwhile_changes_nothing(cluster, monkeypatch):
+    cluster.run(*ENABLE)
+    real = cluster.api.apply
+
+    def apply(key, *arguments, **options):
+        if key == HELPER:
+            cluster.api.edit(*HELPER, lambda item: item["status"].update(numberReady=1), subresource="status")
+        return real(key, *arguments, **options)
+
+    monkeypatch.setattr(cluster.api, "apply", apply)
+    _, out, _ = cluster.run(*ENABLE)
+    assert outcome(out, "DaemonSet confcom-system/sgx-quote-helper") == "unchanged"

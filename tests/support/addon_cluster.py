@@ -34,6 +34,16 @@ class Cluster:
             if key[1] != "nodes"
         }
 
+    def contents(self):
+        """What there is but nodes and pods, as somebody wanted it: without status, and what counts the writes."""
+        counters = ("uid", "resourceVersion", "generation", "annotations")
+        return {
+            key: stored.item
+            | {"metadata": {k: v for k, v in stored.item["metadata"].items() if k not in counters}, "status": {}}
+            for key, stored in self.api.objects.items()
+            if key[1] not in ("nodes", "pods")
+        }
+
     def kinds(self):
         return {key[1] for key in self.api.objects} - {"nodes", "namespaces"}
 

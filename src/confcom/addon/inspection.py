@@ -14,6 +14,7 @@ from confcom.addon.observation import (
     helm_release,
     is_applied_by_us,
     other_managers,
+    says_the_same,
     title,
 )
 from confcom.addon.placement import kept_away
@@ -160,7 +161,6 @@ def _no_dry_run(error: KubeAPIError) -> str | None:
 
 
 def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
-    metadata = before["metadata"]
     found = [
         f"{title(item)}: {manager} has set fields of its own; replace it to be rid of them"
         for manager in other_managers(before)
@@ -172,7 +172,7 @@ def _object_drift(api: KubeAPI, item: Object, before: Object) -> list[str]:
         if error.status != HTTPStatus.CONFLICT:
             raise
         return [f"{title(item)}: changed by hand: {cause}" for cause in error.causes]
-    if after["metadata"].get("generation") != metadata.get("generation"):
+    if not says_the_same(before, after):
         found.append(
             f"{title(item)} differs from what this version of confcom renders; confcom addon update applies it"
         )

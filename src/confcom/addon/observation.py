@@ -25,6 +25,8 @@ FOREIGN_DAEMON_SETS: Final = (names.DEVICE_PLUGIN, names.QUOTE_HELPER, "sgx-plug
 FOREIGN_DEPLOYMENTS: Final = ("sgx-webhook",)
 # What a sentence names at the most; a cluster can have a thousand nodes.
 _NAMED: Final = 3
+# What differs between two looks at an object that nobody has changed: its status and what a write of that counts.
+_COUNTERS: Final = ("resourceVersion", "generation", "managedFields")
 _RESTART_FIELDS: Final = ("f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 
 
@@ -98,6 +100,19 @@ def component_of(item: Object) -> str:
 def is_ending(item: Object) -> bool:
     """Whether an object is being removed, and waits for what it owns or holds."""
     return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def says_the_same(before: Object, after: Object) -> bool:
+    """Whether two states of an object differ in nothing that somebody asked for.
+
+    Its version does not tell: a controller's write of the status raises it, and a dry run leaves it as it is.
+    """
+    return _wanted(before) == _wanted(after)
+
+
+def _wanted(item: Object) -> Object:
+    metadata = {name: value for name, value in item["metadata"].items() if name not in _COUNTERS}
+    return {name: value for name, value in item.items() if name != "status"} | {"metadata": metadata}
 
 
 def helm_release(item: Object) -> str | None:

@@ -17,6 +17,7 @@ from confcom.addon.observation import (
     helm_release,
     is_ours,
     observe,
+    says_the_same,
     title,
 )
 from confcom.addon.provider import missing_service, settle_provider
@@ -315,9 +316,7 @@ def _check_wish(sentence: str | None) -> None:
 def _outcome(before: Object | None, after: Object, *, created: bool) -> str:
     if created or before is None:
         return "created"
-    # In a dry run the version stays, and only the generation tells.
-    same = all(before["metadata"].get(key) == after["metadata"].get(key) for key in ("resourceVersion", "generation"))
-    return "unchanged" if same else "changed"
+    return "unchanged" if says_the_same(before, after) else "changed"
 
 
 def _is_established(item: Object | None) -> bool:
