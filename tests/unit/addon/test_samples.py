@@ -55,7 +55,7 @@ def test_pod_has_none_of_the_traps(name, pod):
         variables = [variable["name"] for variable in container.get("env", ())]
         in_process = "confcom.io/sgx-provision" in extended
         assert not (in_process and ("SGX_AESM_ADDR" in variables or "confcom.io/sgx-quote" in extended))
-        assert re.fullmatch(r"[a-z0-9.]+(/[a-z0-9.-]+)+:[\w.]+", container["image"]), (
+        assert re.fullmatch(r"[a-z0-9.]+(/[a-z0-9.-]+)+:[\w.-]+", container["image"]), (
             "an image reference, with a version"
         )
     for volume in pod.get("volumes", ()):
