@@ -1,11 +1,14 @@
 """Which worker is given which requests, without processes."""
 
 import itertools
+import socket
 from collections import deque
 from types import SimpleNamespace
 
 import pytest
 
+from confcom.quoting import worker_process
+from confcom.quoting.hop import Message, Operation
 from confcom.quoting.pool import Pool
 from confcom.quoting.worker_process import DEPTH_SECONDS, MAX_DEPTH, WorkerProcess
 
@@ -130,3 +133,22 @@ def test_a_worker_takes_as_many_as_fill_two_milliseconds_of_its_mean_cost(costs,
     assert worker.room == room
     worker.jobs[1] = None
     assert worker.room == room - 1
+
+
+def test_a_worker_is_silent_since_its_last_answer_or_since_it_was_given_work_after_idling(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(worker_process, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    ours, theirs = socket.socketpair()
+    job = SimpleNamespace(operation=Operation.QUOTE, payload=b"")
+    with ours, theirs:
+        worker = WorkerProcess(0, ours, None)
+        clock.now = 10.0
+        worker.give([job])
+        assert worker.last_heard == 10.0
+        clock.now = 12.0
+        worker.give([job])
+        assert worker.last_heard == 10.0
+        clock.now = 15.0
+        theirs.send(Message(Operation.QUOTE, 1, b"").encode())
+        assert len(worker.receive()) == 1
+        assert worker.last_heard == 15.0
