@@ -15,7 +15,7 @@ from confcom.simulation.pccs_faults import FaultName
 from confcom.simulation.platform import SimulatedPlatform
 from confcom.simulation.reports import make_report
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 CONFCOM = [sys.executable, "-m", "confcom.cli"]
 LATE = "2040-01-01T00:00:00Z"
 

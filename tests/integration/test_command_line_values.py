@@ -8,7 +8,7 @@ import typer
 
 from confcom.cli.main import app, main
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 # How an option that takes a name (and not, for example, a number or hex) shows its value in --help.
 NAMES = ("FILE", "DIR", "PATH", "URL", "QUOTE", "IMAGE")
 

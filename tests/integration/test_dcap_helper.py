@@ -227,7 +227,7 @@ def _many(helper, report, count):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return results
 
 
@@ -329,7 +329,7 @@ def run_once(libraries, *flags):
     environment = {**os.environ, "LD_LIBRARY_PATH": str(libraries)}
     return subprocess.run(
         [sys.executable, "-m", "confcom.quote_helper", "--http-port", "0", *flags],
-        check=False, capture_output=True, text=True, timeout=30, env=environment,
+        check=False, capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from confcom.simulation.kubelet import KubeletStandIn
 from confcom.simulation.platform import SimulatedPlatform
 
 EPC, SLOT = "kubernetes.azure.com/sgx_epc_mem_in_MiB", "confcom.io/sgx-quote"
-DEADLINE = 30.0
+DEADLINE = 60.0
 CONFCOM = [sys.executable, "-m", "confcom.cli"]
 
 
@@ -53,7 +53,7 @@ def helper(folder, **_):
 
 def play(work):
     async def run():
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(5 * DEADLINE):
             await work()
 
     asyncio.run(run())
@@ -89,7 +89,7 @@ def test_sigterm_ends_streams_removes_sockets_and_exits_0(folder):
         async with KubeletStandIn(folder / "k") as kubelet, plugin(folder, "--simulate-epc", "64MiB") as started:
             await kubelet.wait_for(EPC, allocatable=64, deadline_seconds=DEADLINE)
             started.terminate()
-            await kubelet.wait_for(EPC, allocatable=0, capacity=64)
+            await kubelet.wait_for(EPC, allocatable=0, capacity=64, deadline_seconds=DEADLINE)
             assert await asyncio.wait_for(started.wait(), DEADLINE) == 0
             assert {entry.name for entry in (folder / "k").iterdir()} == {"kubelet.sock"}
 
@@ -102,7 +102,7 @@ def test_killed_and_started_again(folder):
             async with plugin(folder, "--simulate-epc", "64MiB") as started:
                 await kubelet.wait_for(EPC, allocatable=64, deadline_seconds=DEADLINE)
                 started.kill()
-                await kubelet.wait_for(EPC, allocatable=0, capacity=64)
+                await kubelet.wait_for(EPC, allocatable=0, capacity=64, deadline_seconds=DEADLINE)
             assert len(list((folder / "k").glob("confcom-sgx-*"))) == 4
             async with plugin(folder, "--simulate-epc", "64MiB"):
                 await kubelet.wait_for(EPC, allocatable=64, deadline_seconds=DEADLINE)

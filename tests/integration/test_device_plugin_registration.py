@@ -123,7 +123,7 @@ async def served(plugin):
 
 def play(work):
     async def run():
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(10 * DEADLINE):
             await work()
 
     asyncio.run(run())
@@ -524,7 +524,7 @@ def test_message_size_boundary(folder, mib, taken):
         async with KubeletStandIn(folder / "k") as kubelet, running(folder, "--simulate-epc", f"{mib}MiB") as plugin:
             await kubelet.wait_for(PROVISION, allocatable=16)
             if taken:
-                await kubelet.wait_for(EPC, allocatable=mib, capacity=mib)
+                await kubelet.wait_for(EPC, allocatable=mib, capacity=mib, deadline_seconds=2 * DEADLINE)
                 status = await plugin.until(lambda status: status.ready)
                 assert "ResourceHealthStatus=false" in status.advice[0]
                 answer = await kubelet.allocate(EPC, mib)

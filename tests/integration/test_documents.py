@@ -66,7 +66,7 @@ def test_commands_of_a_document_run(document):
                     cwd=folder,
                     capture_output=True,
                     text=True,
-                    timeout=60,
+                    timeout=120,
                     check=False,
                 )
                 assert done.returncode == expected_exit(line), f"{line}\n{done.stdout}{done.stderr}"
@@ -74,7 +74,7 @@ def test_commands_of_a_document_run(document):
             for process in background:
                 process.terminate()
             for process in background:
-                process.wait(timeout=30)
+                process.wait(timeout=60)
 
 
 def sockets(folder: Path) -> set[Path]:

@@ -45,14 +45,14 @@ def service(machine):
             text=True,
         )
         started.append(process)
-        ready, _, _ = select.select([process.stdout], [], [], 30)
+        ready, _, _ = select.select([process.stdout], [], [], 60)
         assert ready, "the service did not say its address"
         return json.loads(process.stdout.readline())["url"].removesuffix("/sgx/certification/v4")
 
     yield start
     for process in started:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -83,7 +83,7 @@ def test_request_whose_worker_dies_each_time_is_given_up_with_code_1(start_helpe
         )
         kill(status["workers"][0]["pid"])
         assert ask(helper.socket, NUM) == NUM_OK
-    client.join(10)
+    client.join(30)
     assert [error_code(answer) for answer in answers] == [1]
     helper.wait_for_line("request given up")
     assert helper.metric("killer_requests_total") == 1
@@ -183,10 +183,10 @@ def test_probes_without_a_descriptor_wait_quietly(start_helper):
     helper = start_helper()
     pid = str(helper.process.pid)
     ask_livez = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    probes = [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(2)]
+    probes = [socket.create_connection(("127.0.0.1", helper.port), timeout=30) for _ in range(2)]
     helper.limit_files(8)
     try:
-        probes += [socket.create_connection(("127.0.0.1", helper.port), timeout=10) for _ in range(8)]
+        probes += [socket.create_connection(("127.0.0.1", helper.port), timeout=30) for _ in range(8)]
         helper.wait_for_line("the system is short of something")
         before = processor_seconds(pid)
         time.sleep(2.5)

@@ -57,7 +57,7 @@ class TestPort:
     def test_silent_connections_do_not_keep_the_probes_out(self, shared_helper):
         """More than there is room for: some ask nothing, some half a request, some a second one by half."""
         half = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
-        held = [socket.create_connection(("127.0.0.1", shared_helper.port), timeout=20) for _ in range(90)]
+        held = [socket.create_connection(("127.0.0.1", shared_helper.port), timeout=60) for _ in range(90)]
         for index, sock in enumerate(held):
             with contextlib.suppress(ConnectionError):
                 sock.sendall((b"", half, half + b"\r\n" + half)[index % 3])
@@ -73,18 +73,18 @@ class TestPort:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.connect(("127.0.0.1", shared_helper.port))
             sock.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(BlockingIOError, ConnectionError):
                 while True:
                     sock.send(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
             # No event is asked for, so that only the other side's end is told, which always is.
             ended = select.poll()
             ended.register(sock, 0)
-            assert ended.poll(30_000), "held for ever"
+            assert ended.poll(120_000), "held for ever"
         assert shared_helper.get("/livez")[0] == 200
 
     def test_http_nonsense_costs_one_connection(self, shared_helper):
         for data in (b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100_000):
-            with socket.create_connection(("127.0.0.1", shared_helper.port), timeout=5) as sock:
+            with socket.create_connection(("127.0.0.1", shared_helper.port), timeout=30) as sock:
                 try:
                     sock.sendall(data)
                     sock.shutdown(socket.SHUT_WR)
@@ -131,7 +131,7 @@ class TestStatus:
     def test_discovery_file_lies_beside_each_socket(self, shared_helper):
         for folder in (shared_helper.folder / "s", shared_helper.folder / "l" / "slot-0"):
             # It is written at the next look after the helper became ready.
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while (said := json.loads((folder / "aesm.json").read_text()))["health"] != "ready":
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -200,7 +200,7 @@ class TestMetrics:
 class TestLogs:
     def test_json_log_is_one_object_a_line(self, start_helper):
         helper = start_helper("--log-format", "json")
-        with socket.create_connection(("127.0.0.1", helper.port), timeout=5) as stranger:
+        with socket.create_connection(("127.0.0.1", helper.port), timeout=30) as stranger:
             stranger.sendall(b"no HTTP\r\n\r\n")
             while stranger.recv(65536):
                 pass
@@ -223,7 +223,7 @@ def refusal(*flags, environment=None):
     """Exit code and stderr of a helper that does not start."""
     done = subprocess.run(
         [sys.executable, "-m", "confcom.quote_helper", *flags],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **(environment or {})},
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     return done.returncode, done.stderr
 
@@ -294,7 +294,7 @@ def test_flag_beats_variable_beats_file(start_helper, tmp_path):
 
 def test_help_names_every_setting():
     done = subprocess.run(
-        [sys.executable, "-m", "confcom.quote_helper", "--help"], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-m", "confcom.quote_helper", "--help"], capture_output=True, text=True, timeout=60, check=True
     )
     for flag in ("--socket-dir", "--workers", "--slots", "--generation", "--simulated-platform", "--http-port"):
         assert flag in done.stdout

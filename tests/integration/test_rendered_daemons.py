@@ -21,7 +21,7 @@ from confcom.aesm.client import AsyncClient
 from confcom.simulation.device_manager import Container
 from confcom.simulation.kubelet import KubeletStandIn
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 SPEC = Spec.from_dict({"images": {"default": "i"}, "simulation": {"epc": "64MiB"}, "quoteHelper": {"slots": 2}})
 GENERATION = "7"
 

@@ -97,6 +97,6 @@ def _patient(module):
     real = module.urllib.request.OpenerDirector.open
 
     def open_with_time(self, url, timeout=None):
-        return real(self, url, timeout=5)
+        return real(self, url, timeout=30)
 
     return open_with_time

@@ -83,7 +83,7 @@ def ask_when_open(url):
     deadline = time.monotonic() + EXIT_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=EXIT_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.URLError:
             if time.monotonic() > deadline:

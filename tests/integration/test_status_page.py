@@ -85,7 +85,7 @@ def get(log, path):
     if not port:
         return None
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}{path}", timeout=READY_SECONDS) as answer:
             return answer.read().decode()
     except urllib.error.URLError:
         return None

@@ -14,8 +14,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-READY_SECONDS = 40.0
-EXIT_SECONDS = 20.0
+READY_SECONDS = 60.0
+EXIT_SECONDS = 40.0
 POLL_SECONDS = 0.02
 
 
@@ -79,7 +79,7 @@ class HelperProcess:
         """Status and body of one HTTP request."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=READY_SECONDS) as answer:
                 return answer.status, answer.read(), dict(answer.headers)
         except urllib.error.HTTPError as error:
             with error:
@@ -225,10 +225,10 @@ class Load:
     def stop(self):
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(READY_SECONDS)
             assert not thread.is_alive(), "a client hangs"
 
-    def wait_for(self, count, seconds=30.0):
+    def wait_for(self, count, seconds=READY_SECONDS):
         """Waits until `count` more answers have come."""
         goal, deadline = self.done + count, time.monotonic() + seconds
         while self.done < goal:

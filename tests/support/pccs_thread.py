@@ -8,7 +8,7 @@ from confcom.simulation.pccs import SimulatedPCCS
 from confcom.simulation.pccs_faults import FaultPlan
 from confcom.simulation.pccs_server import PCCSServer
 
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 30
 
 
 class PCCSThread:

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 30
 
 
 class ScriptedServer:

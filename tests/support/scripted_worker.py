@@ -76,6 +76,8 @@ class ScriptedWorker:
             time.sleep(3600)
         elif command == "junk":
             self.sock.sendall(b"\xff" * 64)
+        elif command == "slow":
+            time.sleep(0.2)
         elif command == "wait":
             while not (self.folder / "go").exists():
                 time.sleep(0.005)

@@ -16,7 +16,7 @@ from confcom.quoting.hop import Message, MessageDecoder, Operation, pack_quote
 from confcom.quoting.outcome import CheckOutcome
 from confcom.sgx import DEFAULT_KEY_ID
 
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 60
 
 
 class DcapWorker:

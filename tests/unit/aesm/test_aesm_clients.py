@@ -213,7 +213,7 @@ def test_place_in_a_full_backlog_is_taken_when_it_comes_free(client, path):
     try:
         assert client.call(path, NUM) == 1
     finally:
-        thread.join(10)
+        thread.join(30)
         listener.close()
         first.close()
 

@@ -379,7 +379,7 @@ class TestTLS:
             CollateralError, match=r"its TLS certificate is for another host .* use the name that it was"
         ):
             PCCS(url, Network(ca_file=ca_file, limits=Limits(attempts=1))).obtain(wanted, now)
-        thread.join(5)
+        thread.join(30)
         listener.close()
 
     def test_an_expired_certificate(self, wanted, now, tmp_path, platform):

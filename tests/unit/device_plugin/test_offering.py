@@ -8,7 +8,7 @@ OFFER = Offer(resource="a.io/b", kind=Kind.EPC, units=3)
 
 def play(work):
     async def run():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await work(Offering(OFFER))
 
     asyncio.run(run())

@@ -187,7 +187,7 @@ def test_a_pod_that_never_ends_its_answer(name, tmp_path, monkeypatch):
         with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError) as error:
             kube.ask_pod("default", "p", 9411, "/status")
         done.set()
-        thread.join(5)
+        thread.join(30)
     assert sentence in str(error.value)
 
 
@@ -205,7 +205,7 @@ def test_what_a_pod_compressed_is_not_unpacked(tmp_path):
         thread.start()
         with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path) as kube:
             assert kube.ask_pod("default", "p", 9411, "/status") == body
-        thread.join(5)
+        thread.join(30)
 
 
 def client_of(url, tmp_path):
@@ -263,7 +263,7 @@ def test_odd_answers_are_one_sentence(name, tmp_path):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with client_of(url, tmp_path) as kube, pytest.raises(KubeAPIError) as error:
             kube.version()
-        thread.join(5)
+        thread.join(30)
     assert sentence in str(error.value)
 
 
@@ -282,4 +282,4 @@ def test_warnings_are_kept_once_and_without_their_quoting(tmp_path):
         with client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path) as kube:
             kube.version()
             assert kube.warnings == ['unknown field "spec.x"']
-        thread.join(5)
+        thread.join(30)

@@ -2,10 +2,11 @@
 
 import contextlib
 import fcntl
-import multiprocessing
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -145,16 +146,12 @@ class TestRegistry:
         assert others_of(first) == []
 
     def test_dead_one_is_removed(self, registries, tmp_path):
-        def live_and_die(folder):
-            import os
-
-            Registry(folder, 9, 0.0)
-            os._exit(0)
-
-        process = multiprocessing.get_context("fork").Process(target=live_and_die, args=(tmp_path / "state",))
+        program = (
+            "import os, pathlib, sys; from confcom.quote_helper.succession import Registry; "
+            "Registry(pathlib.Path(sys.argv[1]), 9, 0.0); os._exit(0)"
+        )
         first = registries(1)
-        process.start()
-        process.join(10)
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / "state")], check=True, timeout=60)
         assert len(list((tmp_path / "state").glob("helper-*"))) == 2
         assert others_of(first) == []
         assert len(list((tmp_path / "state").glob("helper-*"))) == 1

@@ -69,6 +69,6 @@ def test_sizes_are_checked_when_the_module_is_loaded_even_by_an_optimizing_pytho
         "except Exception as error: sys.exit(type(error).__name__)"
     )
     done = subprocess.run(
-        [sys.executable, "-O", "-c", program], check=False, capture_output=True, text=True, timeout=30
+        [sys.executable, "-O", "-c", program], check=False, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr.strip()) == (1, "PlatformError")

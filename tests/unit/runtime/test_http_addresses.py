@@ -15,7 +15,7 @@ ROUTES = {"/livez": lambda: Answer.verdict(None)}
 async def get(host, port):
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     return answer
 
@@ -33,7 +33,7 @@ async def reached(address, hosts):
         assert answer.startswith(b"HTTP/1.1 200")
         found.append(host)
     port.stop()
-    await asyncio.wait_for(serving, 10)
+    await asyncio.wait_for(serving, 30)
     return found
 
 

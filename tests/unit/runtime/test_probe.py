@@ -138,8 +138,8 @@ def test_program_starts_with_the_standard_library_alone(daemon):
         "import sys; before = set(sys.modules); import confcom.runtime.probe; "
         "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names))"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert loaded.stdout.split() == ["confcom"]
     arguments = [sys.executable, "-m", "confcom.runtime.probe", "--ports", str(daemon(answers(2)))]
-    done = subprocess.run(arguments, timeout=30, env=os.environ | {"CONFCOM_GENERATION": "2"}, check=False)
+    done = subprocess.run(arguments, timeout=60, env=os.environ | {"CONFCOM_GENERATION": "2"}, check=False)
     assert done.returncode == 0

@@ -16,7 +16,7 @@ from confcom.runtime.daemon import run
 def test_first_signal_asks_for_a_stop(number):
     async def main(daemon):
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(daemon.stopping.wait(), 5)
+        await asyncio.wait_for(daemon.stopping.wait(), 30)
         return 0
 
     assert run(main) == 0
@@ -28,7 +28,7 @@ def test_second_signal_ends_the_process_with_the_signal_s_status(monkeypatch):
 
     async def main(daemon):
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(daemon.stopping.wait(), 5)
+        await asyncio.wait_for(daemon.stopping.wait(), 30)
         os.kill(os.getpid(), signal.SIGTERM)
         while not ended:
             await asyncio.sleep(0.001)
@@ -52,7 +52,7 @@ def test_task_that_fails_stops_the_daemon_and_its_status_is_3():
 
     async def main(daemon):
         daemon.start("failing", fails())
-        await asyncio.wait_for(daemon.stopping.wait(), 5)
+        await asyncio.wait_for(daemon.stopping.wait(), 30)
         assert isinstance(daemon.failure, ZeroDivisionError)
         return 0
 

@@ -17,7 +17,7 @@ from confcom.simulation.device_manager import Container
 from confcom.simulation.kubelet import Faults, KubeletStandIn
 
 EPC = "kubernetes.azure.com/sgx_epc_mem_in_MiB"
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class Plugin:
