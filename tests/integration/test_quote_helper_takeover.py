@@ -270,6 +270,14 @@ class TestStop:
             helper.signal(signal.SIGTERM)
             assert helper.wait_end() == 128 + signal.SIGTERM
 
+    def test_signal_to_every_process_leaves_the_workers_to_the_helper(self, start_helper, platform):
+        """A service manager, or a terminal, tells the whole group to stop."""
+        helper = start_helper()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(helper.worker_pids()[0], number)
+        assert error_code(ask(helper.socket, quote_request(platform))) == 0
+        assert helper.status()["worker_restarts"] == 0
+
     def test_workers_end_with_their_helper(self, start_helper):
         helper = start_helper("--workers", "2")
         workers = helper.worker_pids()
