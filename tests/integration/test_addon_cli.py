@@ -804,6 +804,32 @@ def test_disable_waits_for_the_definition_as_well(cluster):
     )
 
 
+def test_disable_says_what_keeps_a_namespace(cluster):
+    cluster.run(*ENABLE)
+    key = ("v1", "namespaces", "", "confcom-system")
+    condition = {
+        "type": "NamespaceDeletionDiscoveryFailure",
+        "status": "True",
+        "message": "metrics.k8s.io/v1beta1: stale",
+    }
+    delete = cluster.api.delete
+
+    def never(wanted):
+        if wanted != key:
+            delete(wanted)
+            return
+        cluster.api.objects[key].item["metadata"]["deletionTimestamp"] = ENDING
+        cluster.api.objects[key].item["status"] = {"conditions": [condition]}
+
+    cluster.api.delete = never
+    code, _, err = cluster.run("addon", "disable", "--wait", "--timeout", "1")
+    assert code == 3
+    assert err.splitlines() == [
+        "waiting for Namespace confcom-system (metrics.k8s.io/v1beta1: stale) to go",
+        "confcom: not gone after 1 s: Namespace confcom-system (metrics.k8s.io/v1beta1: stale)",
+    ]
+
+
 @pytest.mark.parametrize("name", ["kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"])
 def test_what_every_namespace_is_given_does_not_keep_it(cluster, name):
     cluster.run(*ENABLE)

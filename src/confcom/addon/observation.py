@@ -27,6 +27,17 @@ FOREIGN_DEPLOYMENTS: Final = ("sgx-webhook",)
 _NAMED: Final = 3
 # What differs between two looks at an object that nobody has changed: its status and what a write of that counts.
 _COUNTERS: Final = ("resourceVersion", "generation", "managedFields")
+# What a namespace that is going says of itself, the cause before what follows from it: an extension of the API server
+# that does not answer keeps every namespace.
+_HOLDING: Final = (
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionContentFailure",
+    "NamespaceFinalizersRemaining",
+    "NamespaceContentRemaining",
+)
+# Kubernetes' own, which go by themselves.
+_PASSING_FINALIZERS: Final = ("foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io")
 _RESTART_FIELDS: Final = ("f:template", "f:metadata", "f:annotations", "f:kubectl.kubernetes.io/restartedAt")
 
 
@@ -75,8 +86,7 @@ def _brief(node: Object) -> Object:
 
 def is_silent(node: Object) -> bool:
     """Whether a node's kubelet has stopped reporting: what its status says is of before, and its pods cannot end."""
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "Unknown" for c in conditions)
+    return any(c.get("type") == "Ready" and c.get("status") == "Unknown" for c in conditions_of(node))
 
 
 def _namesakes(api: KubeAPI) -> list[Object]:
@@ -100,6 +110,19 @@ def component_of(item: Object) -> str:
 def is_ending(item: Object) -> bool:
     """Whether an object is being removed, and waits for what it owns or holds."""
     return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def held_by(item: Object) -> str:
+    """What keeps an object that is being removed, in brackets and as far as it says so itself; or the empty text."""
+    foreign = [text for text in item["metadata"].get("finalizers") or () if text not in _PASSING_FINALIZERS]
+    said = {c.get("type"): c.get("message") for c in conditions_of(item) if c.get("status") == "True"}
+    reasons = [*(f"its finalizer {text}" for text in foreign), *(said[name] for name in _HOLDING if said.get(name))]
+    return f" ({' '.join(str(reasons[0]).split()).rstrip('.')})" if is_ending(item) and reasons else ""
+
+
+def conditions_of(item: Object) -> list[dict[str, Any]]:
+    """The conditions of an object's status."""
+    return (item.get("status") or {}).get("conditions") or []
 
 
 def says_the_same(before: Object, after: Object) -> bool:

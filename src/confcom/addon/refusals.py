@@ -7,6 +7,7 @@ from confcom.addon import names
 from confcom.addon.observation import (
     Observation,
     component_of,
+    held_by,
     helm_release,
     is_applied_by_us,
     is_ending,
@@ -30,11 +31,13 @@ def still_ending(found: Observation) -> str | None:
     """Something of ours is being removed: what is applied now would go with it, or be refused half-way."""
     for item in (*found.ours, found.definition, found.resource):
         if item is not None and is_ending(item):
-            return f"{title(item)} is still being removed{_held_by(found)}; try again when it is gone"
+            return (
+                f"{title(item)} is still being removed{held_by(item)}{_silent_node(found)}; try again when it is gone"
+            )
     return None
 
 
-def _held_by(found: Observation) -> str:
+def _silent_node(found: Observation) -> str:
     """The node that keeps a pod of ours from ending, which nothing else tells: only its own kubelet ends a pod."""
     silent = {node["metadata"]["name"] for node in found.nodes if is_silent(node)}
     for pod in found.pods:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from confcom.addon import names
 from confcom.addon.live import PARALLEL_CALLS, hear
-from confcom.addon.observation import RENDERED_KINDS, RESOURCE, component_of, is_ending, is_ours, title
+from confcom.addon.observation import RENDERED_KINDS, RESOURCE, component_of, held_by, is_ending, is_ours, title
 from confcom.addon.rollout import Rollout, is_cut_off, may_say_more, node_of, pod_problem, rollout
 from confcom.addon.spec import Spec
 from confcom.addon.switch import Say
@@ -121,15 +121,12 @@ def _rest(began: float) -> None:
 
 def _left(api: KubeAPI) -> list[str]:
     found = [
-        f"{item['kind']} {item['metadata']['name']}{_where(item)}"
+        f"{item['kind']} {item['metadata']['name']}{held_by(item)}{_where(item)}"
         for kind in (kinds.POD, *RENDERED_KINDS)
         for item in api.list(kind, labels=names.ADDON_SELECTOR)
     ]
-    if api.get(RESOURCE, names.RESOURCE_NAME) is not None:
-        found.append(f"{names.KIND} {names.RESOURCE_NAME}")
-    definition = api.get(kinds.DEFINITION, names.CRD_NAME)
-    if definition is not None and is_ours(definition):
-        found.append(title(definition))
+    single = api.get(RESOURCE, names.RESOURCE_NAME), api.get(kinds.DEFINITION, names.CRD_NAME)
+    found += [f"{title(i)}{held_by(i)}" for i in single if i is not None and (i["kind"] == names.KIND or is_ours(i))]
     # A namespace that others use was kept on purpose.
     return [text for text in found if not text.startswith("Namespace ")] or _ending_namespaces(api)
 
@@ -143,7 +140,7 @@ def _where(item: Object) -> str:
 
 def _ending_namespaces(api: KubeAPI) -> list[str]:
     return [
-        f"Namespace {item['metadata']['name']}"
+        f"{title(item)}{held_by(item)}"
         for item in api.list(kinds.NAMESPACE, labels=names.ADDON_SELECTOR)
         if is_ending(item)
     ]

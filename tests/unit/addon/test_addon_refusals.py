@@ -155,6 +155,35 @@ def test_what_is_still_being_removed_names_the_node_that_holds_it(name):
     assert refusals.still_ending(found) == STUCK.format(why)
 
 
+DISCOVERY = "Discovery failed for some groups, 1 failing: metrics.k8s.io/v1beta1: stale GroupVersion discovery"
+KEPT = {
+    "nothing": ([], [], ""),
+    "Kubernetes' own steps": (["foregroundDeletion", "customresourcecleanup.apiextensions.k8s.io"], [], ""),
+    "a finalizer of others": (["foregroundDeletion", "x.io/keep"], [], " (its finalizer x.io/keep)"),
+    "an extension that is away": (
+        [],
+        [("NamespaceContentRemaining", "True", "2 pods"), ("NamespaceDeletionDiscoveryFailure", "True", DISCOVERY)],
+        f" ({DISCOVERY})",
+    ),
+    "what remains": (
+        [],
+        [("NamespaceContentRemaining", "True", "Some resources\nare remaining.")],
+        " (Some resources are remaining)",
+    ),
+    "what no longer holds": ([], [("NamespaceDeletionDiscoveryFailure", "False", "All resources discovered")], ""),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_still_being_removed_says_what_keeps_it(name):
+    finalizers, conditions, why = KEPT[name]
+    namespace = ending(item("Namespace", "confcom-system"))
+    namespace["metadata"] = {**namespace["metadata"], "finalizers": finalizers, "namespace": None}
+    namespace["status"] = {"conditions": [{"type": t, "status": s, "message": m} for t, s, m in conditions]}
+    sentence = refusals.still_ending(cluster(ours=(namespace,)))
+    assert sentence == f"Namespace confcom-system is still being removed{why}; try again when it is gone"
+
+
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
