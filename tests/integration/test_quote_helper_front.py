@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 import scripted_worker
 from helper_process import ask, connect, frame, read_all
@@ -23,7 +24,7 @@ from confcom.quote_helper.listeners import BACKLOG
 from confcom.quote_helper.ring import Ring
 from confcom.quoting import pool as pool_module
 from confcom.quoting import worker_process
-from confcom.quoting.backend import BackendSettings
+from confcom.quoting.backend import BackendSettings, KeyReport
 
 WAIT_SECONDS = 30.0
 INIT = m.InitQuoteExRequest(att_key_id=KEY_ID, b_pub_key_id=True, buf_size=32).envelope()
@@ -290,6 +291,19 @@ class TestKey:
             assert {error_code(answer) for answer in answers} == {0}
 
         front(scenario, workers=workers)
+
+    def test_another_key_of_a_new_worker_replaces_the_remembered_one(self, front):
+        async def scenario(running):
+            await running.ask_all(INIT, SIZE)
+            (worker,) = running.front.pool.workers
+            running.front.pool._has_key(
+                worker, msgspec.json.encode(KeyReport(target_info=b"n" * 512, pub_key_id=b"\x09" * 32, quote_size=4321))
+            )
+            init, size = await running.ask_all(INIT, SIZE)
+            assert m.decode_response(init, m.InitQuoteExResponse).pub_key_id == b"\x09" * 32
+            assert m.decode_response(size, m.GetQuoteSizeExResponse).quote_size == 4321
+
+        front(scenario)
 
     def test_every_worker_that_lost_its_key_gets_it_back(self, front):
         """Several have lost it before anybody noticed. A changed TCB is every QE's: refreshing one of them would leave the others answering 42 for ever."""
