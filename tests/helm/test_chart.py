@@ -149,6 +149,7 @@ def test_chart_refuses_bad_values_by_name(helm, name):
         ({}, "confcom.io/sgx-quote: 1"),
         ({}, "quoteProvider auto is Azure's client here"),
         ({"quoteProvider": "intel"}, "No certificate service is named"),
+        ({}, "kubectl label node NAME confcom.io/sgx=true"),
     ],
 )
 def test_notes_say_what_was_installed(helm, values, sentence):
@@ -156,6 +157,14 @@ def test_notes_say_what_was_installed(helm, values, sentence):
     done = helm("install", "c", str(CHART), "--dry-run=client", "--values", "-", content=content)
     assert done.returncode == 0, done.stderr
     assert sentence in done.stdout
+
+
+@pytest.mark.parametrize("nodes", [{"selector": {"pool": "sgx"}}, {"labels": None}])
+def test_notes_name_no_label_that_selects_nothing(helm, nodes):
+    content = json.dumps({"images": {"default": "i"}, "nodes": nodes})
+    done = helm("install", "c", str(CHART), "--dry-run=client", "--values", "-", content=content)
+    assert done.returncode == 0, done.stderr
+    assert "confcom.io/sgx=" not in done.stdout.partition("NOTES:")[2]
 
 
 @pytest.mark.parametrize(
