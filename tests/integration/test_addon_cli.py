@@ -149,17 +149,24 @@ def test_update_changes_the_image_in_place(cluster):
     assert item["metadata"]["annotations"]["deprecated.daemonset.template.generation"] == "2"
 
 
-def test_quote_helper_off_and_on_without_touching_the_plugins_pods(cluster):
+def test_quote_helper_off_and_on_in_place(cluster):
+    """The device plugin stays, and is replaced: without a helper it has neither tokens nor slots, and withholds no EPC."""
     cluster.run(*ENABLE)
     code, out, _ = cluster.run("addon", "update", "--disable-sgxquotehelper", "--wait")
     assert code == 0
     assert "DaemonSet confcom-system/sgx-quote-helper removed" in out
     assert cluster.api.get(*HELPER) is None
-    assert cluster.api.get(*PLUGIN) is not None
+    assert {"--helper-tokens=0", "--slots=0"} < set(_arguments(cluster.api.get(*PLUGIN)))
+    assert cluster.api.get(*PLUGIN)["status"]["numberAvailable"] == 2
     assert not [k for k in cluster.api.objects if k[3] == "sgx-quote-helper"]
     code, out, _ = cluster.run("addon", "update", "--enable-sgxquotehelper", "--wait")
     assert code == 0
     assert cluster.api.get(*HELPER)["status"]["numberAvailable"] == 2
+    assert "--helper-tokens=2" in _arguments(cluster.api.get(*PLUGIN))
+
+
+def _arguments(daemon_set):
+    return daemon_set["spec"]["template"]["spec"]["containers"][0]["args"]
 
 
 def test_what_is_not_named_stays(cluster, tmp_path):
