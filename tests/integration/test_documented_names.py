@@ -219,7 +219,9 @@ def test_sentences_of_a_how_to_are_the_programs(page, heading, rows):
 def test_columns_of_status_are_explained():
     from confcom.cli.status import _NUMBERS, _WORDS
 
-    rows = re.search(r"\| column of `status` .*?\n\n", (ROOT / "docs/how-to/enable.md").read_text(), re.DOTALL)[0]
+    rows = re.search(
+        r"\| column of `status` .*?\n\n", (ROOT / "docs/how-to/enable.md").read_text(encoding="utf-8"), re.DOTALL
+    )[0]
     explained = {name for row in rows.strip().splitlines()[2:] for name in row.split("|")[1].strip().split(", ")}
     assert {*_NUMBERS, *_WORDS} - explained == set()
 

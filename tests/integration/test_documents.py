@@ -24,7 +24,7 @@ NOT_RUN = ("make ",)
 
 
 def blocks(document: Path) -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def commands(document: Path) -> list[str]:
@@ -102,7 +102,7 @@ def start(
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_of_a_document_lead_somewhere(document):
-    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     missing = []
     for link in re.findall(r"\]\(([^)]+)\)", text):
         target, _, anchor = link.partition("#")
@@ -115,12 +115,12 @@ def test_links_of_a_document_lead_somewhere(document):
 
 def anchors(page: Path) -> set[str]:
     """What a heading is called in a link, as GitHub does it."""
-    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_contributing_names_every_folder():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     packages = [path for path in (ROOT / "src/confcom").iterdir() if (path / "__init__.py").exists()]
     missing = [str(path.relative_to(ROOT)) for path in packages if f"`{path.relative_to(ROOT)}/`" not in text]
 
@@ -128,7 +128,7 @@ def test_contributing_names_every_folder():
 
 
 def test_no_document_is_lost():
-    index = (ROOT / "docs/index.md").read_text()
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     missing = [
         str(path.relative_to(ROOT / "docs"))
         for path in (ROOT / "docs").rglob("*.md")

@@ -54,7 +54,9 @@ def test_every_field_of_the_status_is_there_and_no_other(heading, status):
 
 def test_inner_fields_are_named_too():
     for status in (DevicePluginStatus, QuoteHelperStatus):
-        for inner in re.findall(r"class (\w+)\(", Path(sys.modules[status.__module__].__file__).read_text()):
+        for inner in re.findall(
+            r"class (\w+)\(", Path(sys.modules[status.__module__].__file__).read_text(encoding="utf-8")
+        ):
             fields = msgspec.structs.fields(getattr(sys.modules[status.__module__], inner))
             assert {field.name for field in fields if f"`{field.name}`" not in PAGE} == set()
 

@@ -11,7 +11,7 @@ from confcom.cli.main import app
 from confcom.cli.streams import READER_GONE_CODE
 from confcom.runtime.interrupts import INTERRUPTED_CODE
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/command-line.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/command-line.md").read_text(encoding="utf-8")
 
 
 def test_page_lists_every_verb():

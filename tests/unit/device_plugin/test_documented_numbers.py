@@ -11,7 +11,9 @@ from confcom.device_plugin.settings import MAX_UNITS
 from confcom.kubelet.contract import MAX_LIST_BYTES, MAX_POD_RESOURCES_BYTES
 from confcom.platform.slots import MAX_SLOTS
 
-TEXT = re.sub(r"\s+", " ", (Path(__file__).resolve().parents[3] / "docs/reference/device-plugin.md").read_text())
+TEXT = re.sub(
+    r"\s+", " ", (Path(__file__).resolve().parents[3] / "docs/reference/device-plugin.md").read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("offer", plan(epc_mib=64, helper_epc_mib=0, wanted=Wanted(intel_names=True)).offers)

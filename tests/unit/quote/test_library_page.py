@@ -18,7 +18,7 @@ from confcom.sgx import DEFAULT_KEY_ID
 from confcom.simulation.platform import SimulatedPlatform
 from confcom.simulation.reports import make_report
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/library.md").read_text()
+PAGE = (Path(__file__).resolve().parents[3] / "docs/reference/library.md").read_text(encoding="utf-8")
 EXAMPLE = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
 
 

@@ -225,7 +225,7 @@ def test_the_hash_of_a_file_is_made_with_its_nonce():
 
 
 def test_the_sample_and_the_keys_of_the_page_are_those_that_are_read():
-    page = (Path(__file__).resolve().parents[3] / "docs/reference/verification.md").read_text()
+    page = (Path(__file__).resolve().parents[3] / "docs/reference/verification.md").read_text(encoding="utf-8")
     sample = page.partition("```toml\n")[2].partition("```")[0]
     assert read(sample)["grace_days"] == timedelta(days=7)
     table = page.partition("| key | flag |")[2].partition("\n\n")[0]

@@ -14,13 +14,13 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def test_every_fault_stands_on_the_page_with_its_words():
-    page = (DOCS / "reference/simulated-pccs.md").read_text()
+    page = (DOCS / "reference/simulated-pccs.md").read_text(encoding="utf-8")
     table = page.partition("## Faults")[2]
     assert dict(re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", table, re.MULTILINE)) == FAULTS
 
 
 def test_the_bounds_on_the_page_are_those_of_the_code():
-    page = (DOCS / "reference/collateral.md").read_text()
+    page = (DOCS / "reference/collateral.md").read_text(encoding="utf-8")
     limits = Limits()
     statuses = ", ".join(map(str, sorted(PASSING_STATUSES)))
     for words in (

@@ -12,7 +12,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs/reference/simulated-platform.
 
 @pytest.fixture(scope="module")
 def text():
-    return PAGE.read_text()
+    return PAGE.read_text(encoding="utf-8")
 
 
 def test_the_example_runs(text, tmp_path):
