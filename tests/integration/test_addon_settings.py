@@ -121,3 +121,11 @@ def test_a_controller_that_writes_the_status_meanwhile_changes_nothing(cluster, 
     monkeypatch.setattr(cluster.api, "apply", apply)
     _, out, _ = cluster.run(*ENABLE)
     assert outcome(out, "DaemonSet confcom-system/sgx-quote-helper") == "unchanged"
+
+
+def test_with_both_programs_off_there_is_nothing_to_wait_for(cluster, tmp_path):
+    file = tmp_path / "confcom.yaml"
+    file.write_text(yaml.safe_dump(write_resource(Spec.from_dict(SETTINGS["nothing at all"]))))
+    code, _, err = cluster.run("addon", "enable", "--file", str(file), "--wait")
+    assert (code, err.splitlines()[-1]) == (0, "Done: neither program is switched on.")
+    assert cluster.run("status")[0] == 0

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from confcom.addon import names
-from confcom.addon.observation import component_of, is_ours
+from confcom.addon.observation import component_of, is_ours, is_ready
 from confcom.addon.placement import plays_everywhere, refused_taints, selects
 from confcom.addon.rollout import node_of, pod_problem
 from confcom.addon.spec import Spec
@@ -101,12 +101,10 @@ def _is_selected(spec: Spec, node: Object) -> bool:
 
 
 def _view(spec: Spec, node: Object, pods: list[Object], heard: Mapping[str, Heard]) -> NodeView:
-    absent = _absent(spec, node)
-    plugin, plugin_state = _ask(_newest(pods, names.DEVICE_PLUGIN), heard, absent)
-    helper_pod = _serving(pods, heard)
-    helper, helper_state = _ask(helper_pod, heard, absent)
-    if helper_pod is None and not spec.quote_helper.enabled:
-        helper_state = State(word="off")
+    no_plugin = _absent(spec, node, wanted=spec.device_plugin.enabled)
+    no_helper = _absent(spec, node, wanted=spec.quote_helper.enabled)
+    plugin, plugin_state = _ask(_newest(pods, names.DEVICE_PLUGIN), heard, no_plugin)
+    helper, helper_state = _ask(_serving(pods, heard), heard, no_helper)
     users = out_of_process_containers(pods)
     simulated = bool(plugin.get("simulated"))
     return NodeView(
@@ -138,10 +136,15 @@ def _saved(users: int, helper: Mapping[str, Any]) -> int:
     return max(0, (users - workers) * names.QUOTING_EPC_MIB)
 
 
-def _absent(spec: Spec, node: Object) -> State:
+def _absent(spec: Spec, node: Object, *, wanted: bool) -> State:
     """The state of a daemon that has no pod here."""
+    if not wanted:
+        return State(word="off")
     taints = refused_taints(spec, node)
     why = f": its taint {taints[0]} is not in spec.nodes.tolerations" if taints else ""
+    if not taints and not is_ready(node):
+        # Kubernetes makes no pod of a DaemonSet on such a node, and does not count it.
+        why = ", which is not ready; see kubectl describe node"
     return State(word="no pod", detail=f"has no pod on this node{why}")
 
 

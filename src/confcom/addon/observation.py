@@ -89,6 +89,11 @@ def is_silent(node: Object) -> bool:
     return any(c.get("type") == "Ready" and c.get("status") == "Unknown" for c in conditions_of(node))
 
 
+def is_ready(node: Object) -> bool:
+    """Whether a node takes pods, as far as it says so."""
+    return all(c.get("status") == "True" for c in conditions_of(node) if c.get("type") == "Ready")
+
+
 def _namesakes(api: KubeAPI) -> list[Object]:
     """Objects of our names, or of AKS's own add-on, that are not ours."""
     wanted = [(kinds.DAEMON_SET, name) for name in FOREIGN_DAEMON_SETS]

@@ -60,7 +60,8 @@ def foreign_objects(found: Observation) -> str | None:
 
 def owned_by_helm(found: Observation) -> str | None:
     """A Helm release owns the objects; what another hand changes makes its next upgrade fail."""
-    releases = sorted({release for item in found.ours if (release := helm_release(item))})
+    items = (*found.ours, *filter(None, (found.resource,)))
+    releases = sorted({release for item in items if (release := helm_release(item))})
     if not releases:
         return None
     namespace, _, name = releases[0].partition("/")

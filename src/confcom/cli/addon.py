@@ -210,11 +210,11 @@ def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
         return
     states = wait_for_rollout(switch.api, spec, _say, seconds=timeout)
     counts = ", ".join(f"{state.component} on {state.available} of {state.wanted} node(s)" for state in states)
-    _say(f"Done: {counts}.")
+    _say(f"Done: {counts or 'neither program is switched on'}.")
     taints = kept_away(spec, switch.api.list(NODE))
     for sentence in taints:
         _say(sentence)
-    if not taints and all(state.wanted == 0 for state in states):
+    if states and not taints and all(state.wanted == 0 for state in states):
         talk.print("No node is selected yet; nodes with SGX that are added later get the add-on by themselves.")
 
 

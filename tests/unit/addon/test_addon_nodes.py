@@ -164,6 +164,21 @@ def test_a_helper_that_is_off_is_no_problem():
     assert (found.quote_helper.word, found.is_well) == ("off", True)
 
 
+def test_a_plugin_that_is_off_is_no_problem():
+    off = {"enabled": False}
+    found = view([], {}, Spec.from_dict({"devicePlugin": off, "quoteHelper": off}))
+    assert (found.device_plugin.word, found.quote_helper.word, found.is_well) == ("off", "off", True)
+
+
+@pytest.mark.parametrize("status", ["False", "Unknown"])
+def test_a_node_that_is_not_ready_says_why_it_has_no_pod(status):
+    """Its taint is Kubernetes' own, no pod of a DaemonSet is made there, and no count tells."""
+    item = node()
+    item["status"]["conditions"] = [{"type": "Ready", "status": status}]
+    (found,) = views(SPEC, [item], [], {})
+    assert found.device_plugin.detail == "has no pod on this node, which is not ready; see kubectl describe node"
+
+
 def test_unverified_says_why():
     condition = {"status": False, "reason": "NoCollateral", "message": "no collateral source"}
     found = view(PODS, {"sgx-device-plugin": PLUGIN, "sgx-quote-helper": HELPER | {"condition": condition}})

@@ -83,6 +83,8 @@ def test_helm_release():
         "--namespace default --reuse-values --set ..., or helm uninstall"
     )
     assert refusals.owned_by_helm(cluster(ours=(item("DaemonSet", "x"),))) is None
+    record = item("ConfidentialComputing", "confcom", **HELM)
+    assert refusals.owned_by_helm(cluster(resource=record)) == refusals.owned_by_helm(found)
 
 
 def test_objects_from_gitops():
