@@ -131,6 +131,8 @@ def repository(tmp_path):
         full = f"{VERSIONS[version]}-1"
         control = f"Package: {name}\nVersion: {full}\nArchitecture: amd64\nMaintainer: m <m@m.m>\nDescription: d\n"
         (content / "DEBIAN").mkdir()
+        # dpkg-deb refuses a folder that only its owner may read, whatever the umask.
+        (content / "DEBIAN").chmod(0o755)
         (content / "DEBIAN/control").write_text(control)
         folder.mkdir(exist_ok=True)
         package = folder / f"{name}_{full}_amd64.deb"
