@@ -336,6 +336,19 @@ def test_an_update_says_which_helpers_no_batch_bounds(cluster):
     assert notice not in cluster.run("addon", "update", "--image", "registry.example/confcom:3")[2]
 
 
+def test_a_wait_tells_the_old_pod_of_a_node_from_the_new_one(cluster):
+    cluster.run(*ENABLE)
+    cluster.controllers.blocked["sgx-1", "sgx-quote-helper"] = STARTING
+    cluster.run("addon", "update", "--image", "registry.example/confcom:2")
+    old = cluster.api.objects["v1", "pods", "confcom-system", "sgx-quote-helper-sgx-1-1"].item
+    _, _, err = cluster.run("addon", "enable", "--wait", "--timeout", "1")
+    lines = [line for line in err.splitlines() if line.startswith("sgx-1: sgx-quote-helper: ")]
+    assert len(lines) == 1, "that the old one is ready is no news"
+    old["metadata"]["deletionTimestamp"] = ENDING
+    _, _, err = cluster.run("addon", "enable", "--wait", "--timeout", "1")
+    assert "sgx-1: sgx-quote-helper: the old pod is ending" in err.splitlines()
+
+
 def test_show_counts_the_pods_that_a_manual_update_leaves(cluster, tmp_path):
     file = tmp_path / "cc.yaml"
     head = {"apiVersion": RESOURCE[0], "kind": "ConfidentialComputing", "metadata": {"name": "confcom"}}

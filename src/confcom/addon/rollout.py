@@ -16,6 +16,7 @@ from confcom.kube.api import Object
 # What is quoted of a message; a runtime's can have pages.
 _MESSAGE_CHARACTERS: Final = 200
 _TEMPLATE_COUNTER: Final = "deprecated.daemonset.template.generation"
+_ENDING: Final = "is ending"
 # A container that waits for any other reason will not start by itself.
 _PASSING_WAITS: Final = ("", "ContainerCreating", "PodInitializing")
 
@@ -29,6 +30,15 @@ class NodeProgress:
     pod: str
     is_new: bool
     problem: str | None
+
+    @property
+    def sentence(self) -> str | None:
+        """The problem, told of the pod that it is about: a node has an old and a new one."""
+        if self.problem is None or self.is_new:
+            return self.problem
+        if self.problem == _ENDING:
+            return f"the old pod {_ENDING}"
+        return f"the old pod is not ready ({self.problem}), and an update counts it as one that is down"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,15 +85,7 @@ def rollout(
 
 
 def _pod_problems(nodes: tuple[NodeProgress, ...]) -> list[str]:
-    problems = []
-    for progress in nodes:
-        if progress.problem is None:
-            continue
-        what = progress.problem
-        if not progress.is_new:
-            what = f"the old pod is not ready ({what}), and an update counts it as one that is down"
-        problems.append(f"node {progress.node}: {progress.component}: {what}")
-    return problems
+    return [f"node {each.node}: {each.component}: {each.sentence}" for each in nodes if each.sentence]
 
 
 def _creation_problems(daemon_set: Object, pods: list[Object], events: list[Object]) -> list[str]:
@@ -127,7 +129,8 @@ def _held(pod: Object, events: list[Object]) -> str | None:
 
 def replaced_at_once(pods: Iterable[Object]) -> str | None:
     """What an update of the quote helper means where old ones are not ready: no batch bounds how many go at once."""
-    unready = [pod for pod in pods if component_of(pod) == names.QUOTE_HELPER and pod_problem(pod) is not None]
+    helpers = (pod for pod in pods if component_of(pod) == names.QUOTE_HELPER)
+    unready = [pod for pod in helpers if pod_problem(pod) not in (None, _ENDING)]
     if not unready:
         return None
     nodes = some(sorted({node_of(pod) for pod in unready}))
@@ -162,7 +165,7 @@ def pod_problem(pod: Object) -> str | None:
     status = pod.get("status") or {}
     conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     if pod["metadata"].get("deletionTimestamp"):
-        return "is ending"
+        return _ENDING
     if (conditions.get("Ready") or {}).get("status") == "True":
         return None
     scheduled = conditions.get("PodScheduled") or {}

@@ -153,9 +153,10 @@ def _components(spec: Spec) -> tuple[tuple[str, bool], ...]:
 def _tell(states: list[Rollout], told: dict[tuple[str, str], str], say: Say) -> None:
     for state in states:
         for node in state.nodes:
-            text = node.problem or "ready"
+            # That an old pod is ready is no news.
+            text = node.sentence or ("ready" if node.is_new else None)
             key = (node.pod, node.node)
-            if told.get(key) != text:
+            if text and told.get(key) != text:
                 told[key] = text
                 say(f"{node.node}: {state.component}: {text}")
         for problem in state.problems:

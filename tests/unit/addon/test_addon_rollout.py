@@ -3,7 +3,7 @@
 import pytest
 
 from confcom.addon.events import time_of
-from confcom.addon.rollout import may_say_more, node_of, pod_problem, rollout
+from confcom.addon.rollout import may_say_more, node_of, pod_problem, replaced_at_once, rollout
 
 TOKEN = (
     "0/1 nodes are available: 1 Insufficient confcom.io/sgx-quote-helper. no new claims to deallocate, "
@@ -144,6 +144,15 @@ def test_old_pod_that_is_not_ready_is_named():
             "and an update counts it as one that is down"
         ),
     )
+
+
+def test_an_old_pod_that_makes_way_is_no_failure():
+    """It ends for up to its grace period in every update; it was ready until it was told to."""
+    state = rollout(daemon_set(counter="2", numberAvailable=0), [ending()], [])
+    assert state.problems == ("node a: sgx-quote-helper: the old pod is ending",)
+    helper = ending()
+    helper["metadata"]["labels"]["confcom.io/component"] = "sgx-quote-helper"
+    assert replaced_at_once([helper]) is None
 
 
 def event(reason, message, at="2026-11-25T10:00:00Z", kind="DaemonSet", name="sgx-quote-helper"):
