@@ -305,6 +305,18 @@ class TestKey:
 
         front(scenario)
 
+    def test_who_waits_for_a_key_that_cannot_be_had_is_told_why_at_once(self, front, monkeypatch):
+        async def refuse():
+            return 44
+
+        async def scenario(running):
+            monkeypatch.setattr(running.front.pool, "refresh", refuse)
+            running.front._refresh_key()
+            init = m.decode_response(await running.ask(INIT, seconds=5.0), m.InitQuoteExResponse)
+            assert init.error_code == 44
+
+        front(scenario)
+
     def test_every_worker_that_lost_its_key_gets_it_back(self, front):
         """Several have lost it before anybody noticed. A changed TCB is every QE's: refreshing one of them would leave the others answering 42 for ever."""
 
