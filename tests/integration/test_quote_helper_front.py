@@ -312,7 +312,7 @@ class TestKey:
         async def scenario(running):
             monkeypatch.setattr(running.front.pool, "refresh", refuse)
             running.front._refresh_key()
-            init = m.decode_response(await running.ask(INIT, seconds=5.0), m.InitQuoteExResponse)
+            init = m.decode_response(await running.ask(INIT, seconds=10.0), m.InitQuoteExResponse)
             assert init.error_code == 44
 
         front(scenario)
