@@ -214,6 +214,7 @@ def test_disable_keeps_a_namespace_that_others_use(cluster, version, plural, kin
     assert f"Namespace confcom-system kept (holds {kind} confcom-system/theirs)" in out
     assert cluster.api.get(version, plural, "confcom-system", "theirs")
     assert cluster.kinds() == {plural}
+    assert cluster.run("addon", "show") == (1, "The add-on is not enabled in this cluster.\n", "")
 
 
 def test_a_namespace_of_others_is_neither_changed_nor_removed(cluster):
@@ -982,6 +983,15 @@ def test_missing_rights_are_the_clusters_own_sentence(cluster, denied, sentence)
     code, _, err = cluster.run(*ENABLE)
     assert code == 3
     assert err.splitlines()[-1].startswith(sentence)
+
+
+def test_what_was_done_before_an_error_is_told(cluster):
+    cluster.api.denied.add(("patch", "daemonsets"))
+    code, out, err = cluster.run(*ENABLE)
+    assert code == 3
+    assert err.splitlines()[-1].startswith('confcom: daemonsets "sgx-device-plugin" is forbidden')
+    assert out.splitlines()[0] == "CustomResourceDefinition confidentialcomputings.confcom.io created"
+    assert "DaemonSet" not in out
 
 
 def test_a_cluster_that_cannot_be_reached(tmp_path, capsys):

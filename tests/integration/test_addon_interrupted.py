@@ -51,6 +51,8 @@ def test_a_verb_that_was_stopped_is_done_again(cluster, stop_at, before, words, 
     wanted = cluster.contents()
     prepare()
     stop_at(step)
-    assert cluster.run(*words) == (130, "", "")
+    code, out, err = cluster.run(*words)
+    assert (code, err) == (130, "")
+    assert len(out.splitlines()) == step, "what was done is told"
     run(*words)
     assert cluster.contents() == wanted

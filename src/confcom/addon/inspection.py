@@ -123,11 +123,11 @@ def _other_owners(found: Observation) -> list[str]:
     notes = []
     releases = {release for item in found.ours if (release := helm_release(item))}
     notes += [f"The Helm release {release} has its objects here; ask helm status." for release in sorted(releases)]
-    if found.ours and not releases:
-        applied = (
-            "by an interrupted enable or disable" if any(map(is_applied_by_us, found.ours)) else "from a rendering"
-        )
-        notes.append(f"{title(found.ours[0])} is here all the same, {applied}.")
+    # A namespace that others use stays when the add-on goes.
+    objects = [item for item in found.ours if item["kind"] != "Namespace"]
+    if objects and not releases:
+        applied = "by an interrupted enable or disable" if any(map(is_applied_by_us, objects)) else "from a rendering"
+        notes.append(f"{title(objects[0])} is here all the same, {applied}.")
     notes += [f"{title(item)} is of another add-on." for item in found.namesakes]
     return notes
 

@@ -1,6 +1,8 @@
 """`confcom addon`: the one switch of a cluster."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -98,8 +100,9 @@ def enable(
     )
     base = _read_file(file) if file else None
     with connect(context, kubeconfig) as api:
-        switch = Switch(api=api, say=_say, dry_run=dry_run)
-        _finish(switch, switch.enable(changes, base), wait=wait, timeout=timeout)
+        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+            spec = switch.enable(changes, base)
+        _finish(switch, spec, wait=wait, timeout=timeout)
 
 
 @app.command("update", short_help="Change what is on, in place.")
@@ -118,8 +121,9 @@ def update(
     """Change what is on, in place: a new image, the quote helper on or off, other nodes."""
     changes = Changes(image=image, node_selector=node_selector, simulate_epc=simulate_epc, quote_helper=quote_helper)
     with connect(context, kubeconfig) as api:
-        switch = Switch(api=api, say=_say, dry_run=dry_run)
-        _finish(switch, switch.update(changes), wait=wait, timeout=timeout)
+        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+            spec = switch.update(changes)
+        _finish(switch, spec, wait=wait, timeout=timeout)
 
 
 @app.command("disable")
@@ -133,9 +137,8 @@ def disable(
 ) -> None:
     """Switch the add-on off, and remove everything it made."""
     with connect(context, kubeconfig) as api:
-        switch = Switch(api=api, say=_say, dry_run=dry_run)
-        found = switch.disable()
-        _report(switch)
+        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+            found = switch.disable()
         if not switch.done:
             talk.print("The add-on is not enabled in this cluster; there is nothing to remove.")
             return
@@ -203,7 +206,6 @@ def _say(text: str) -> None:
 
 
 def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
-    _report(switch)
     for warning in switch.api.warnings:
         talk.print(f"Warning: {warning}", markup=False)
     if switch.dry_run or not wait:
@@ -218,10 +220,15 @@ def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
         talk.print("No node is selected yet; nodes with SGX that are added later get the add-on by themselves.")
 
 
-def _report(switch: Switch) -> None:
-    would = "would be " if switch.dry_run else ""
-    for done in switch.done:
-        data.print(f"{done.object} {would}{done.outcome}{_details(done)}", markup=False)
+@contextlib.contextmanager
+def _reported(switch: Switch) -> Iterator[Switch]:
+    """Prints what was done, also where an error or Ctrl-C came before the end."""
+    try:
+        yield switch
+    finally:
+        would = "would be " if switch.dry_run else ""
+        for done in switch.done:
+            data.print(f"{done.object} {would}{done.outcome}{_details(done)}", markup=False)
 
 
 def _details(done: Done) -> str:
