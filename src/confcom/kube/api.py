@@ -36,6 +36,10 @@ PATIENCE: Final = 2.0
 PAGE_ITEMS: Final = 500
 # /status of a helper has some 20 kB.
 MAX_PROXIED_BYTES: Final = 1024 * 1024
+# What is quoted of an answer that is no Status object.
+_SAID_CHARACTERS: Final = 200
+# The API server's words for a right that one lacks.
+_RIGHT: Final = re.compile(r'User ".*" cannot [a-z]+ resource')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,10 +259,20 @@ def _failure(answer: httpx2.Response) -> KubeAPIError:
         for cause in (status.get("details") or {}).get("causes") or ()
         if isinstance(cause, dict)
     )
-    message = str(status.get("message") or answer.text.strip()[:300] or answer.reason_phrase)
+    message = str(status.get("message") or _something_else(answer))
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         message = f"the credentials of this kubeconfig are not accepted ({message})"
+    if answer.status_code == HTTPStatus.FORBIDDEN and _RIGHT.search(message):
+        # Not so where a policy, a quota or a webhook forbids it.
+        message = f"{message}; what one needs is in docs/reference/rbac.md"
     next_page = (status.get("metadata") or {}).get("continue")
     if answer.status_code == HTTPStatus.GONE and next_page:
         return _ExpiredPageError(message, next_page=str(next_page))
     return KubeAPIError(message, status=answer.status_code, reason=str(status.get("reason", "")), causes=causes)
+
+
+def _something_else(answer: httpx2.Response) -> str:
+    """What is no `Status`: a load balancer, which answers with a page, or a server that is none of Kubernetes."""
+    url, text = answer.request.url, " ".join(answer.text.split())
+    said = "" if text.startswith("<") or not text else f": {text[:_SAID_CHARACTERS]}"
+    return f"cluster {url.scheme}://{url.netloc.decode()}: answers {answer.status_code} {answer.reason_phrase}{said}"
