@@ -11,6 +11,7 @@ from pathlib import Path
 
 from confcom.device_plugin.holders import PodResources
 from confcom.device_plugin.node import Node
+from confcom.device_plugin.registration import identity
 from confcom.kubelet.contract import MAX_SOCKET_PATH_BYTES
 from confcom.runtime.http import Answer, HTTPPort
 from confcom.runtime.logs import event
@@ -39,12 +40,15 @@ class LocalSocket:
             why = error.strerror or str(error)
             event(logger, logging.WARNING, "nobody can be told who holds what", path=self._path, why=why)
             return
+        ours = identity(self._path)
         port = HTTPPort({"/holders": self._holders}, listener=listener)
         try:
             await port.serve()
         finally:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+            # A successor has put its own there where this pod's end was not waited for (a deletion by force).
+            if identity(self._path) == ours:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
 
     async def _holders(self) -> Answer:
         async with self._one_at_a_time:
