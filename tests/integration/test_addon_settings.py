@@ -70,8 +70,16 @@ def test_a_setting_is_changed_and_changed_back(cluster, switch_to, name):
     assert cluster.contents() == before
 
 
-@pytest.mark.parametrize("first", ["labels", "instance types", "another simulation", "a PCCS", "updates by hand"])
-@pytest.mark.parametrize("second", ["no labels", "a simulation", "a PCCS with a token", "batches", "a selector"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("labels", "no labels"),
+        ("instance types", "a selector"),
+        ("another simulation", "a simulation"),
+        ("a PCCS", "a PCCS with a token"),
+        ("updates by hand", "batches"),
+    ],
+)
 def test_a_setting_follows_another(cluster, switch_to, first, second):
     switch_to(SETTINGS[first])
     switch_to(SETTINGS[second])
