@@ -26,8 +26,11 @@ INHERITED = re.compile(
 for name in filter(INHERITED.fullmatch, list(os.environ)):
     del os.environ[name]
 
-# A busy machine must not fail a property, and a property must not take minutes.
-settings.register_profile("confcom", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine must not fail a property, a property must not take minutes, and each run tries the same examples: new
+# ones are looked for with --hypothesis-profile=explore.
+EXPLORE = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", EXPLORE)
+settings.register_profile("confcom", EXPLORE, derandomize=True)
 settings.load_profile("confcom")
 
 REAL_QUOTES = HERE.parents[1] / "shared" / "data" / "quotes"
