@@ -7,6 +7,7 @@ import pytest
 
 from confcom.addon.workloads import HELPER_BASE_MIB, HELPER_WORKER_MIB
 from confcom.aesm.framing import MAX_REQUEST_BYTES
+from confcom.aesm.wire import MAX_FIELDS
 from confcom.collateral.bundle import MAX_BUNDLE_BYTES, MAX_SETS
 from confcom.collateral.cache import MAX_CACHE_BYTES
 from confcom.collateral.files import MAX_FILES
@@ -34,6 +35,7 @@ LIMITS = Limits()
 SAID = {
     "reference/quote-helper.md": [
         f"| a request's frame | {MAX_REQUEST_BYTES // KIB} KiB |",
+        f"| fields of a message | {MAX_FIELDS} |",
         f"| a quote's buffer | {MAX_QUOTE_BUFFER_BYTES // KIB} KiB,",
         f"| time to send a request | {listeners.FRAME_SECONDS:g} s |",
         f"| time to an answer | {listeners.REQUEST_SECONDS:g} s from accept,",

@@ -139,7 +139,7 @@ def test_unknown_fields_inside_a_message_are_skipped_as_protobuf_skips_them(aesm
 
 
 def test_on_hostile_bytes_we_and_protobuf_agree_who_is_a_message(aesm_referee):
-    """But for groups, which protobuf skips where they are closed and we refuse: no AESM client has ever sent one."""
+    """But for groups, which protobuf skips where they are closed and we refuse, and for too many fields: no client of AESM has ever sent either."""
 
     @given(st.data())
     def check(data):
@@ -156,7 +156,7 @@ def test_on_hostile_bytes_we_and_protobuf_agree_who_is_a_message(aesm_referee):
             m.decode_request(bytes(body))
             ours = True
         except AESMProtocolError as error:
-            if "wire type 3" in str(error) or "wire type 4" in str(error):
+            if "wire type 3" in str(error) or "wire type 4" in str(error) or "over 16 fields" in str(error):
                 return
             ours = False
         assert ours == theirs

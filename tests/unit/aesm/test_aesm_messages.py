@@ -179,6 +179,8 @@ def test_odd_but_valid_bytes_are_read_as_protobuf_reads_them(body, request_):
         ("9502000000", "message ends inside field 34 at offset 0"),
         ("aa0100 99020000", "message ends inside field 35 at offset 3"),
         ("aa0102 4801 0a", "message ends inside the integer at offset 6"),
+        ("aa0100" * 17, "message has over 16 fields"),
+        ("aa0122" + "4801" * 17, "message has over 16 fields"),
     ],
 )
 def test_bytes_that_are_no_request_are_refused_in_one_sentence(body, sentence):
