@@ -29,6 +29,10 @@ _BATCH_PATTERN = r"^([1-9][0-9]?|100)%$"
 _HTTP_PATTERN = r"^(https?://[^\s]+)?$"
 _QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?([mkMGT]|[KMGT]i)?$"
 _DIRECTORY_PATTERN = r"^/[^\s]*[^/\s]$"
+# Of ConfigMaps and Secrets, or none.
+_OBJECT_PATTERN = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+_KEY_PATTERN = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_VALUE_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 # What container runtimes take: a registry, a path in lower case, a tag, a digest.
 _IMAGE_PATTERN = (
     r"^(((\[[0-9a-fA-F:]+\]|[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?)(:[0-9]+)?/)?"
@@ -38,6 +42,9 @@ _IMAGE_PATTERN = (
 _WORDS = {
     _SIZE_PATTERN: "is no size: write a number and a unit, for example 8GiB or 512MiB",
     _NAME_PATTERN: "is no name: lower-case letters, digits and dashes, 63 at the most",
+    _OBJECT_PATTERN: "is no name: lower-case letters, digits, dashes and dots, 253 at the most",
+    _KEY_PATTERN: "is no label's key: write NAME or DOMAIN/NAME",
+    _VALUE_PATTERN: "is no label's value: letters, digits, dashes, dots and underscores, 63 at the most",
     _BATCH_PATTERN: "is neither a number nor a percentage from 1% to 100%",
     _HTTP_PATTERN: "is no address: it begins with https:// or http://",
     _IMAGE_PATTERN: "is no image: write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST, the name in lower case",
@@ -54,8 +61,11 @@ _ATOMIC_MAP = {"x-kubernetes-map-type": "atomic"}
 SizeText = Annotated[str, Meta(pattern=_SIZE_PATTERN, max_length=20)]
 ImageText = Annotated[str, Meta(pattern=_IMAGE_PATTERN, max_length=1024)]
 Quantities = dict[str, Annotated[str, Meta(pattern=_QUANTITY_PATTERN, max_length=20)]]
+ObjectName = Annotated[str, Meta(pattern=_OBJECT_PATTERN, max_length=253)]
+LabelValue = Annotated[str, Meta(pattern=_VALUE_PATTERN, max_length=63)]
+Labels = dict[Annotated[str, Meta(pattern=_KEY_PATTERN)], LabelValue]
 NamesOfSecrets = Annotated[
-    list[Annotated[str, Meta(pattern=_NAME_PATTERN)]],
+    list[Annotated[ObjectName, Meta(min_length=1)]],
     Meta(max_length=_MAX_ITEMS, extra_json_schema={"x-kubernetes-list-type": "set"}),
 ]
 
@@ -84,9 +94,9 @@ class _Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Toleration(_Values, frozen=True, kw_only=True):
     """A Kubernetes toleration."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=316)]
+    key: Annotated[str, Meta(pattern=_KEY_PATTERN, max_length=316)]
     operator: Literal["Exists", "Equal"] = "Exists"
-    value: Annotated[str, Meta(max_length=63)] = ""
+    value: LabelValue = ""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
 
 
@@ -130,14 +140,11 @@ class PCCS(_Values, frozen=True, kw_only=True):
         str, Meta(pattern=_HTTP_PATTERN, max_length=2048, description="base address, up to and with /v4/")
     ] = ""
     ca_config_map: Annotated[
-        str, Meta(max_length=253, description="ConfigMap whose ca.crt is trusted, instead of the public roots")
+        ObjectName, Meta(description="ConfigMap whose ca.crt is trusted, instead of the public roots")
     ] = ""
     config_secret: Annotated[
-        str,
-        Meta(
-            max_length=253,
-            description="Secret whose sgx_default_qcnl.conf is used as it is, for a service that wants a token",
-        ),
+        ObjectName,
+        Meta(description="Secret whose sgx_default_qcnl.conf is used as it is, for a service that wants a token"),
     ] = ""
     proxy: Annotated[str, Meta(pattern=_HTTP_PATTERN, max_length=2048, description="HTTP proxy on the way out")] = ""
 
@@ -154,7 +161,7 @@ class Nodes(_Values, frozen=True, kw_only=True):
     """Which nodes get pods: those with one of the labels or instance types, or else exactly the selector's."""
 
     labels: Annotated[
-        dict[str, str],
+        Labels,
         Meta(
             max_length=_MAX_ITEMS,
             description="a node with any one of these labels is selected",
@@ -162,10 +169,10 @@ class Nodes(_Values, frozen=True, kw_only=True):
         ),
     ] = msgspec.field(default_factory=FEATURE_LABELS.copy)
     instance_types: Annotated[
-        list[str], Meta(max_length=_MAX_ITEMS, description="or of one of these", extra_json_schema=_ATOMIC_LIST)
+        list[LabelValue], Meta(max_length=_MAX_ITEMS, description="or of one of these", extra_json_schema=_ATOMIC_LIST)
     ] = msgspec.field(default_factory=lambda: list(INSTANCE_TYPES))
     selector: Annotated[
-        dict[str, str],
+        Labels,
         Meta(
             max_length=_MAX_ITEMS,
             description="where given, it alone selects: all of these labels",

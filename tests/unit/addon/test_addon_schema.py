@@ -33,6 +33,9 @@ BY_RULE = {
 # Fields that the API server prunes, or refuses before any schema is asked.
 BY_SERVER = {"an unknown field", "an unknown field inside", "a snake_case field"}
 
+# Schemas of definitions know no patterns of keys: the API server refuses these in the DaemonSets.
+BY_TYPES = {"a label of two words"}
+
 
 def every_schema(schema, path="$"):
     yield path, schema
@@ -74,7 +77,7 @@ def test_an_empty_simulation_gets_its_size():
     assert item["spec"]["simulation"] == {"epc": "8GiB"}
 
 
-@pytest.mark.parametrize("name", sorted(set(BAD_SPECS) - BY_RULE - BY_SERVER))
+@pytest.mark.parametrize("name", sorted(set(BAD_SPECS) - BY_RULE - BY_SERVER - BY_TYPES))
 def test_schema_refuses_what_the_types_refuse(name):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(BAD_SPECS[name][0], schema_of(Spec))

@@ -105,6 +105,26 @@ BAD_SPECS = {
         {"nodes": {"labels": {"a": True}}},
         "spec.nodes.labels[...]: Expected `str`, got `bool`",
     ),
+    "a label of two words": (
+        {"nodes": {"labels": {"a b": "true"}}},
+        "spec.nodes.labels: a key: is no label's key: write NAME or DOMAIN/NAME",
+    ),
+    "a selector for two words": (
+        {"nodes": {"selector": {"pool": "a b"}}},
+        "spec.nodes.selector[...]: is no label's value: letters, digits, dashes, dots and underscores, 63 at the most",
+    ),
+    "a toleration of two words": (
+        {"nodes": {"tolerations": [{"key": "a b"}]}},
+        "spec.nodes.tolerations[0].key: is no label's key: write NAME or DOMAIN/NAME",
+    ),
+    "a Secret in capitals": (
+        {"pccs": {"configSecret": "Token"}},
+        "spec.pccs.configSecret: is no name: lower-case letters, digits, dashes and dots, 253 at the most",
+    ),
+    "a pull secret without a name": (
+        {"images": {"pullSecrets": [""]}},
+        "spec.images.pullSecrets[0]: Expected `str` of length >= 1",
+    ),
     "a list": ([], "spec: Expected `object`, got `array`"),
     "a simulation switched by a word": ({"simulation": True}, "spec.simulation: Expected `object | null`, got `bool`"),
 }
@@ -128,6 +148,13 @@ GOOD_SPECS = [
     {"devicePlugin": {"reserve": "64 MiB"}},
     {"quoteProvider": "azure", "pccs": {"proxy": "http://p:3128", "caConfigMap": "c"}},
     {"simulation": {"epc": "1MiB"}},
+    {"images": {"pullSecrets": ["registry.example-pull"]}, "pccs": {"caConfigMap": "roots.internal"}},
+    {
+        "nodes": {
+            "labels": {"a.b/c_d": "", "x": "Y.1_z"},
+            "tolerations": [{"key": "a.b/c_d", "value": "", "effect": ""}],
+        }
+    },
     {"quoteHelper": {"resources": {"requests": {"cpu": "1.5", "memory": "65536Ki"}, "limits": {"memory": "1G"}}}},
 ]
 
