@@ -128,8 +128,8 @@ def test_flood_on_the_shared_socket_leaves_a_slot_its_share(start_helper, platfo
 
 
 def test_flood_beyond_the_queue_is_answered_busy_and_slots_are_served(start_helper, platform):
-    """With 250 descriptors an origin may have 132 connections, half of which may wait."""
-    helper = start_helper("--slots", "1", "--quote-wait", "100", "--hang-seconds", "14", descriptors=250)
+    """With 314 descriptors an origin may have 132 connections, half of which may wait."""
+    helper = start_helper("--slots", "1", "--quote-wait", "100", "--hang-seconds", "14", descriptors=314)
     slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
     request = frame(quote_request(platform))
     flood = [connect(helper.socket) for _ in range(120)]
@@ -150,7 +150,7 @@ def test_flood_beyond_the_queue_is_answered_busy_and_slots_are_served(start_help
 @pytest.mark.usefixtures("many_files")
 def test_connection_cap_holds_back_one_origin_and_not_the_others(start_helper, platform):
     """Idle connections beyond the cap wait in the kernel, and those who hold half a frame give way first."""
-    helper = start_helper("--slots", "1", descriptors=250)
+    helper = start_helper("--slots", "1", descriptors=314)
     slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
     idle = [connect(helper.socket) for _ in range(300)]
     try:
@@ -176,6 +176,21 @@ def test_helper_out_of_descriptors_recovers_and_keeps_its_workers(start_helper, 
     helper.wait_until(lambda s: len(s["workers"]) == 2 and all_ready(s))
     assert error_code(ask(helper.socket, quote_request(platform))) == 0
     assert helper.metric("lost_connections_total", cause="accept_failed") >= 1
+
+
+@pytest.mark.usefixtures("many_files")
+def test_full_sockets_and_a_full_http_port_leave_descriptors_for_a_new_worker(start_helper):
+    helper = start_helper("--slots", "1", descriptors=314)
+    slot = str(helper.folder / "l" / "slot-0" / "aesm.socket")
+    held = [connect(path) for path in (helper.socket, slot) for _ in range(300)]
+    held += [socket.create_connection(("127.0.0.1", helper.port)) for _ in range(70)]
+    try:
+        kill(helper.worker_pids()[0])
+        helper.wait_until(lambda s: s["worker_restarts"] == 1 and any(worker["ready"] for worker in s["workers"]))
+        assert not any("Too many open files" in line for line in helper.log)
+    finally:
+        for sock in held:
+            sock.close()
 
 
 def test_probes_without_a_descriptor_wait_quietly(start_helper):
@@ -215,11 +230,11 @@ def test_limit_of_open_files_that_is_too_low_is_said_at_the_start(start_helper):
 
 @pytest.mark.usefixtures("many_files")
 def test_flood_of_those_who_wait_for_a_key_locks_nobody_out(short_dir):
-    """With 250 descriptors an origin may have 132 connections, a quarter of which may wait for the key."""
+    """With 314 descriptors an origin may have 132 connections, a quarter of which may wait for the key."""
     wrong = short_dir / "wrong"
     wrong.mkdir()
     (wrong / "letter.txt").write_text("not a machine")
-    helper = HelperProcess(short_dir, wrong, descriptors=250)
+    helper = HelperProcess(short_dir, wrong, descriptors=314)
     helper.wait_for_line("serving")
     flood = [connect(helper.socket) for _ in range(200)]
     try:

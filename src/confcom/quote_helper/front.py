@@ -15,6 +15,7 @@ from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import pack_quote, split_quote
 from confcom.quoting.pool import Pool
+from confcom.runtime.http import MAX_CONNECTIONS as HTTP_CONNECTIONS
 
 # Buckets of the two histograms, in seconds.
 TIME_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -48,7 +49,7 @@ class Front:
 
     def __init__(self, backend: BackendSettings, workers: int, *, hang_seconds: float, sockets: int = 1) -> None:
         """Prepares `workers` workers of a backend; `sockets` is how many paths will be listened on."""
-        reserved = sockets + workers * DESCRIPTORS_PER_WORKER
+        reserved = sockets + workers * DESCRIPTORS_PER_WORKER + HTTP_CONNECTIONS
         self.listeners = Listeners(self._request, self._quoted, self._dispatch, reserved=reserved)
         # Half of an origin's connections may wait for quotes, and a quarter for the key; the rest are answered BUSY,
         # and so never locked out.
