@@ -24,8 +24,6 @@ CHART = ROOT / "deploy/chart/confcom"
 GOLDEN = ROOT / "tests/unit/addon/rendered"
 RESOURCE_PAGE = ROOT / "docs/reference/custom-resource.md"
 COMPATIBILITY_PAGE = ROOT / "docs/reference/compatibility.md"
-# What is longer makes no column.
-MAX_DEFAULT = 60
 IMAGE = "registry.example/confcom:0.1.0"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -115,8 +113,7 @@ def fields_table(schema: dict[str, Any], path: str = "spec") -> list[str]:
         if inner.get("properties"):
             lines += fields_table(inner, where)
             continue
-        default = json.dumps(inner["default"]) if "default" in inner else "none"
-        default = f"`{default}`" if len(default) <= MAX_DEFAULT else "see `confcom addon render`"
+        default = f"`{json.dumps(inner['default'])}`" if "default" in inner else "see `confcom addon render`"
         lines.append(f"| `{where}` | {_kind(inner)} | {default} | {inner.get('description', '')} |")
     return lines
 

@@ -5,6 +5,7 @@ import yaml
 from addon_cluster import ENABLE, HELPER, RESOURCE
 
 from confcom.addon import provider
+from confcom.addon import spec as spec_module
 from confcom.addon.provider import settle_provider
 from confcom.addon.render import render
 from confcom.addon.resource import write_resource
@@ -137,3 +138,14 @@ def test_with_both_programs_off_there_is_nothing_to_wait_for(cluster, tmp_path):
     code, _, err = cluster.run("addon", "enable", "--file", str(file), "--wait")
     assert (code, err.splitlines()[-1]) == (0, "Done: neither program is switched on.")
     assert cluster.run("status")[0] == 0
+
+
+def test_a_size_that_a_later_version_knows_is_selected_after_its_update(cluster, monkeypatch):
+    """What the server fills in, it keeps: a list of sizes in the definition would be that of the first version."""
+    cluster.run(*ENABLE)
+    cluster.controllers.add_node("new", labels={"node.kubernetes.io/instance-type": "Standard_DC96s_v9"})
+    monkeypatch.setattr(spec_module, "INSTANCE_TYPES", (*spec_module.INSTANCE_TYPES, "Standard_DC96s_v9"))
+    code, _, err = cluster.run("addon", "update", "--image", "registry.example/confcom:2", "--wait")
+    assert code == 0, err
+    assert cluster.api.get(*HELPER)["status"]["numberAvailable"] == 3
+    assert "instanceTypes" not in cluster.api.get(*RESOURCE)["spec"].get("nodes", {})

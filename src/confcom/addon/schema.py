@@ -142,7 +142,9 @@ def _field(field: inspect.Field, defaults: bool) -> dict[str, Any]:
     if isinstance(default, msgspec.Struct):
         # Its own fields carry the defaults; the API server fills them one level after the other.
         default = {}
-    if default is not msgspec.NODEFAULT and default is not None:
+    # What the API server fills in it keeps; labels and sizes that mean SGX are knowledge, which grows with the program.
+    is_knowledge = isinstance(default, dict | list) and bool(default)
+    if default is not msgspec.NODEFAULT and default is not None and not is_knowledge:
         schema["default"] = msgspec.to_builtins(default)
     return schema
 

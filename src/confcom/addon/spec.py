@@ -53,8 +53,7 @@ _WORDS = {
 }
 # Labels and tolerations are written by people; more is a mistake.
 _MAX_ITEMS = 64
-# What an apply gives takes the place of the default: else it would be merged into that, which nobody owns and no apply
-# removes.
+# Taken whole: merged, none of it could not be applied, and what another hand has put in would stay.
 _ATOMIC_LIST = {"x-kubernetes-list-type": "atomic"}
 _ATOMIC_MAP = {"x-kubernetes-map-type": "atomic"}
 
