@@ -26,6 +26,11 @@ INHERITED = re.compile(
 for name in filter(INHERITED.fullmatch, list(os.environ)):
     del os.environ[name]
 
+# A Unix socket's path has 107 bytes at the most, and some lie some folders deep.
+MAX_TEMPORARY_CHARACTERS = 20
+if len(tempfile.gettempdir()) > MAX_TEMPORARY_CHARACTERS:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
+
 # A busy machine must not fail a property, a property must not take minutes, and each run tries the same examples: new
 # ones are looked for with --hypothesis-profile=explore.
 EXPLORE = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -101,7 +106,7 @@ def many_files():
 
 @pytest.fixture
 def short_dir():
-    """A folder with a short name: a Unix socket's path has 107 bytes at the most, which pytest's own can exceed."""
+    """A folder with a short name for Unix sockets: pytest's own has the user's name and the test's in it."""
     folder = Path(tempfile.mkdtemp(prefix="cc"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

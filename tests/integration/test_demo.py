@@ -23,7 +23,7 @@ def run_words(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "confcom.cli", *words],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         env={**os.environ, **changes},
         check=False,
     )
@@ -70,7 +70,7 @@ def test_demo_works_where_the_temporary_folder_has_a_long_path(tmp_path):
 
 
 @pytest.mark.parametrize("broken", [name for name, _ in scenario.STEPS])
-def test_a_step_that_does_not_hold_ends_the_demo(broken, tmp_path, monkeypatch):
+def test_a_step_that_does_not_hold_ends_the_demo(broken, short_dir, monkeypatch):
     async def fail(_node: scenario.Node) -> str:
         raise PlatformError("broken on purpose")
 
@@ -79,7 +79,7 @@ def test_a_step_that_does_not_hold_ends_the_demo(broken, tmp_path, monkeypatch):
 
     monkeypatch.setattr(scenario, "STEPS", tuple((n, fail if n == broken else hold) for n, _ in scenario.STEPS))
     shown: list[StepResult] = []
-    document = asyncio.run(run_demo(tmp_path, shown.append, lambda _: None))
+    document = asyncio.run(run_demo(short_dir, shown.append, lambda _: None))
 
     assert document["ok"] is False
     assert document["steps"][-1]["name"] == broken

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,10 +20,8 @@ CONFCOM = [sys.executable, "-m", "confcom.cli"]
 
 
 @pytest.fixture
-def folder():
-    path = Path(tempfile.mkdtemp(prefix="cc-"))
-    yield path
-    shutil.rmtree(path)
+def folder(short_dir):
+    return short_dir
 
 
 @contextlib.asynccontextmanager

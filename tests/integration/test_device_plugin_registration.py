@@ -8,10 +8,8 @@ import contextlib
 import dataclasses
 import errno
 import os
-import shutil
 import socket
 import stat
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -37,11 +35,8 @@ APP = Container(namespace="n", pod="p", name="app")
 
 
 @pytest.fixture
-def folder():
-    """A short path: Unix sockets have 107 bytes for theirs."""
-    path = Path(tempfile.mkdtemp(prefix="cc-"))
-    yield path
-    shutil.rmtree(path)
+def folder(short_dir):
+    return short_dir
 
 
 @pytest.fixture(autouse=True)

@@ -46,8 +46,8 @@ def platform(tmp_path_factory):
 
 
 @pytest.fixture
-def oracle(tmp_path, platform):
-    with Oracle(tmp_path / "oracle.socket", platform) as oracle:
+def oracle(short_dir, platform):
+    with Oracle(short_dir / "oracle.socket", platform) as oracle:
         yield oracle
 
 

@@ -103,9 +103,9 @@ def play(folder, work, faults=None, **options):
     asyncio.run(run())
 
 
-def test_register_dials_back_and_the_list_becomes_capacity_and_allocatable(tmp_path):
+def test_register_dials_back_and_the_list_becomes_capacity_and_allocatable(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             plugin.send([*healthy(3), ("bad", "Unhealthy"), ("none", ""), ("odd", "healthy")])
             await plugin.register()
             assert plugin.calls[0] == "options"
@@ -113,12 +113,12 @@ def test_register_dials_back_and_the_list_becomes_capacity_and_allocatable(tmp_p
             assert kubelet.registrations == [(EPC, "test.sock")]
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_each_list_replaces_the_one_before_and_repeated_ids_are_one(tmp_path):
+def test_each_list_replaces_the_one_before_and_repeated_ids_are_one(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             plugin.send([*healthy(4), ("d0", "Healthy")])
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=4, capacity=4)
@@ -128,7 +128,7 @@ def test_each_list_replaces_the_one_before_and_repeated_ids_are_one(tmp_path):
             await kubelet.wait_for(EPC, allocatable=0, capacity=0)
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
 @pytest.mark.parametrize(
@@ -142,32 +142,32 @@ def test_each_list_replaces_the_one_before_and_repeated_ids_are_one(tmp_path):
         ({"resource": "kubernetes.io/x"}, "'kubernetes.io/x' lies in kubernetes.io, which is Kubernetes' own"),
     ],
 )
-def test_what_is_wrong_with_a_registration(tmp_path, request_, problem):
+def test_what_is_wrong_with_a_registration(short_dir, request_, problem):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await plugin.register(**request_)
             assert refused.value.details() == problem
             assert (plugin.calls, kubelet.resources) == ([], ())
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_a_missing_socket_fails_register_after_the_dial_back(tmp_path, monkeypatch):
+def test_a_missing_socket_fails_register_after_the_dial_back(short_dir, monkeypatch):
     monkeypatch.setattr("confcom.simulation.plugin_client.DIAL_BACK_SECONDS", 0.2)
 
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await plugin.register(endpoint="absent.sock")
-            assert refused.value.details() == f"{tmp_path / 'absent.sock'}: not reachable within 0.2 s"
+            assert refused.value.details() == f"{short_dir / 'absent.sock'}: not reachable within 0.2 s"
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_options_failure_fails_register_and_capacity_stays(tmp_path):
+def test_options_failure_fails_register_and_capacity_stays(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as first, Plugin(tmp_path, "second.sock", options_fail=True) as second:
+        async with Plugin(short_dir) as first, Plugin(short_dir, "second.sock", options_fail=True) as second:
             first.send(healthy(5))
             await first.register()
             await kubelet.wait_for(EPC, allocatable=5)
@@ -176,12 +176,12 @@ def test_options_failure_fails_register_and_capacity_stays(tmp_path):
             assert kubelet.allocatable(EPC) == 5
             first.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_options_error_can_be_played(tmp_path):
+def test_options_error_can_be_played(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             plugin.send(healthy(1))
             with pytest.raises(grpc.aio.AioRpcError, match="the plugin's options could not be had"):
                 await plugin.register()
@@ -189,25 +189,25 @@ def test_options_error_can_be_played(tmp_path):
             await kubelet.wait_for(EPC, allocatable=1)
             plugin.end()
 
-    play(tmp_path, work, Faults(options_errors=1))
+    play(short_dir, work, Faults(options_errors=1))
 
 
-def test_slow_dial_back_can_be_played(tmp_path):
+def test_slow_dial_back_can_be_played(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             start = asyncio.get_running_loop().time()
             await plugin.register()
             assert asyncio.get_running_loop().time() - start >= 0.3
             plugin.end()
 
-    play(tmp_path, work, Faults(dial_back_delay_seconds=0.3))
+    play(short_dir, work, Faults(dial_back_delay_seconds=0.3))
 
 
-def test_stream_end_takes_allocatable_and_leaves_capacity_for_five_minutes(tmp_path):
+def test_stream_end_takes_allocatable_and_leaves_capacity_for_five_minutes(short_dir):
     now = [1000.0]
 
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             plugin.send(healthy(5))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=5)
@@ -224,12 +224,12 @@ def test_stream_end_takes_allocatable_and_leaves_capacity_for_five_minutes(tmp_p
             assert kubelet.resources == (EPC,)
             assert plugin.calls.count("stream") == 1
 
-    play(tmp_path, work, clock=lambda: now[0])
+    play(short_dir, work, clock=lambda: now[0])
 
 
-def test_registering_again_within_the_grace_brings_everything_back(tmp_path):
+def test_registering_again_within_the_grace_brings_everything_back(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             plugin.send(healthy(5))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=5)
@@ -240,13 +240,13 @@ def test_registering_again_within_the_grace_brings_everything_back(tmp_path):
             await kubelet.wait_for(EPC, allocatable=5, capacity=5)
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["as in 1.36", "as fixed later"])
-def test_the_end_of_an_old_stream_and_a_new_one(tmp_path, fixed):
+def test_the_end_of_an_old_stream_and_a_new_one(short_dir, fixed):
     async def work(kubelet):
-        async with Plugin(tmp_path) as old, Plugin(tmp_path, "new.sock") as new:
+        async with Plugin(short_dir) as old, Plugin(short_dir, "new.sock") as new:
             old.send(healthy(5))
             await old.register()
             await kubelet.wait_for(EPC, allocatable=5)
@@ -263,16 +263,16 @@ def test_the_end_of_an_old_stream_and_a_new_one(tmp_path, fixed):
                 await asyncio.wait_for(new.stream_over.wait(), DEADLINE)
                 await kubelet.wait_for(EPC, allocatable=0, capacity=7)
 
-    play(tmp_path, work, Faults(old_stream_kills_new=not fixed))
+    play(short_dir, work, Faults(old_stream_kills_new=not fixed))
 
 
 @pytest.mark.parametrize(("limit", "taken"), [(310, True), (309, False)])
-def test_a_list_that_fits_to_the_byte_is_taken_and_one_byte_more_ends_the_stream(tmp_path, limit, taken):
+def test_a_list_that_fits_to_the_byte_is_taken_and_one_byte_more_ends_the_stream(short_dir, limit, taken):
     devices = [(f"{index:04}", "Healthy") for index in range(17)]  # 17 bytes each
     devices.append(("x" * 8, "Healthy"))  # is 21
 
     async def work(kubelet):
-        async with Plugin(tmp_path) as plugin:
+        async with Plugin(short_dir) as plugin:
             data = dp.ListAndWatchResponse(devices=[dp.Device(ID=name, health=health) for name, health in devices])
             assert data.ByteSize() == 310
             plugin.queue.put_nowait(data.SerializeToString())
@@ -285,7 +285,7 @@ def test_a_list_that_fits_to_the_byte_is_taken_and_one_byte_more_ends_the_stream
                 assert kubelet.allocatable(EPC) == 0
                 assert "received message larger than max" in kubelet.stream_ends[0][1].lower()
 
-    play(tmp_path, work, Faults(max_list_bytes=limit))
+    play(short_dir, work, Faults(max_list_bytes=limit))
 
 
 def give_null(request):
@@ -298,9 +298,9 @@ def give_null(request):
 APP = Container(namespace="n", pod="p", name="app")
 
 
-def test_allocate_takes_free_healthy_ids_and_release_gives_them_back(tmp_path):
+def test_allocate_takes_free_healthy_ids_and_release_gives_them_back(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path, allocate=give_null) as plugin:
+        async with Plugin(short_dir, allocate=give_null) as plugin:
             plugin.send([*healthy(3), ("bad", "Unhealthy")])
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=3)
@@ -315,12 +315,12 @@ def test_allocate_takes_free_healthy_ids_and_release_gives_them_back(tmp_path):
             await kubelet.allocate(EPC, 3)
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_a_restarted_container_gets_the_stored_answer(tmp_path):
+def test_a_restarted_container_gets_the_stored_answer(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path, allocate=give_null) as plugin:
+        async with Plugin(short_dir, allocate=give_null) as plugin:
             plugin.send(healthy(3))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=3)
@@ -329,7 +329,7 @@ def test_a_restarted_container_gets_the_stored_answer(tmp_path):
             assert await kubelet.allocate(EPC, 2, holder=APP) == first
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
 @pytest.mark.parametrize(
@@ -339,9 +339,9 @@ def test_a_restarted_container_gets_the_stored_answer(tmp_path):
         (lambda _request: dp.AllocateResponse(), "Allocate gave 0 answers for one container"),
     ],
 )
-def test_a_refused_allocate_books_nothing(tmp_path, allocate, problem):
+def test_a_refused_allocate_books_nothing(short_dir, allocate, problem):
     async def work(kubelet):
-        async with Plugin(tmp_path, allocate=allocate) as plugin:
+        async with Plugin(short_dir, allocate=allocate) as plugin:
             plugin.send(healthy(3))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=3)
@@ -350,18 +350,18 @@ def test_a_refused_allocate_books_nothing(tmp_path, allocate, problem):
             assert kubelet.taken(EPC) == frozenset()
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_restart_deletes_sockets_but_no_files_and_keeps_the_checkpoint(tmp_path):
+def test_restart_deletes_sockets_but_no_files_and_keeps_the_checkpoint(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path, allocate=give_null) as plugin:
+        async with Plugin(short_dir, allocate=give_null) as plugin:
             plugin.send(healthy(3))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=3)
             await kubelet.allocate(EPC, 2, holder=APP)
-            (tmp_path / "file").touch()
-            (tmp_path / "folder").mkdir()
+            (short_dir / "file").touch()
+            (short_dir / "folder").mkdir()
             await kubelet.stop()
             assert stat.S_ISSOCK(kubelet.socket.lstat().st_mode)
             with pytest.raises(ConnectionRefusedError):
@@ -369,24 +369,24 @@ def test_restart_deletes_sockets_but_no_files_and_keeps_the_checkpoint(tmp_path)
             assert plugin.path.exists()
             await kubelet.start()
             assert not plugin.path.exists()
-            assert {entry.name for entry in tmp_path.iterdir()} == {
+            assert {entry.name for entry in short_dir.iterdir()} == {
                 "file", "folder", "kubelet.sock", "kubelet_internal_checkpoint",
             }  # fmt: skip
             assert (kubelet.capacity(EPC), kubelet.allocatable(EPC), kubelet.resources) == (0, 0, (EPC,))
             assert kubelet.taken(EPC) == {"d0", "d1"}
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
-def test_checkpointed_ids_stay_taken_even_if_the_new_list_lacks_them(tmp_path):
+def test_checkpointed_ids_stay_taken_even_if_the_new_list_lacks_them(short_dir):
     async def work(kubelet):
-        async with Plugin(tmp_path, allocate=give_null) as plugin:
+        async with Plugin(short_dir, allocate=give_null) as plugin:
             plugin.send(healthy(2))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=2)
             await kubelet.allocate(EPC, 2, holder=APP)
             await kubelet.restart()
-        async with Plugin(tmp_path, "again.sock", allocate=give_null) as plugin:
+        async with Plugin(short_dir, "again.sock", allocate=give_null) as plugin:
             plugin.send([("e0", "Healthy"), ("d1", "Healthy")])
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=2)
@@ -394,27 +394,27 @@ def test_checkpointed_ids_stay_taken_even_if_the_new_list_lacks_them(tmp_path):
             assert kubelet.taken(EPC) == {"d0", "d1", "e0"}
             plugin.end()
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"registered":{"\xff":[]}}'], ids=["cut", "a list", "no text"])
-def test_a_broken_checkpoint_is_named(tmp_path, content):
-    (tmp_path / stand_in.CHECKPOINT_NAME).write_bytes(content)
+def test_a_broken_checkpoint_is_named(short_dir, content):
+    (short_dir / stand_in.CHECKPOINT_NAME).write_bytes(content)
     with pytest.raises(KubeletError, match=r"kubelet_internal_checkpoint: not a checkpoint of the kubelet stand-in"):
-        play(tmp_path, None)
+        play(short_dir, None)
 
 
-def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / stand_in.CHECKPOINT_NAME).mkdir()
+def test_a_checkpoint_that_cannot_be_read_is_named(short_dir):
+    (short_dir / stand_in.CHECKPOINT_NAME).mkdir()
     with pytest.raises(KubeletError, match=r"kubelet_internal_checkpoint: cannot be read: Is a directory$"):
-        play(tmp_path, None)
+        play(short_dir, None)
 
 
-def test_pod_resources_has_one_message_per_device(tmp_path):
-    socket = tmp_path / "pr" / "kubelet.sock"
+def test_pod_resources_has_one_message_per_device(short_dir):
+    socket = short_dir / "pr" / "kubelet.sock"
 
     async def work(kubelet):
-        async with Plugin(tmp_path / "dp", allocate=give_null) as plugin:
+        async with Plugin(short_dir / "dp", allocate=give_null) as plugin:
             plugin.send(healthy(4))
             await plugin.register()
             await kubelet.wait_for(EPC, allocatable=4)
@@ -432,10 +432,10 @@ def test_pod_resources_has_one_message_per_device(tmp_path):
             assert list(pod.containers[0].devices[1].device_ids) == ["d1"]
             plugin.end()
 
-    play(tmp_path / "dp", work, pod_resources_socket=socket)
+    play(short_dir / "dp", work, pod_resources_socket=socket)
 
 
-def test_waiting_in_vain_says_what_there_is(tmp_path):
+def test_waiting_in_vain_says_what_there_is(short_dir):
     async def work(kubelet):
         with pytest.raises(
             KubeletError, match=rf"^{EPC}: not at allocatable 1, capacity None within 0.05 s; it has 0 and 0$"
@@ -445,7 +445,7 @@ def test_waiting_in_vain_says_what_there_is(tmp_path):
             with pytest.raises(KubeletError, match=rf"^{EPC}: no plugin is connected$"):
                 await call
 
-    play(tmp_path, work)
+    play(short_dir, work)
 
 
 def test_too_long_a_folder_is_named(capsys):
@@ -455,27 +455,27 @@ def test_too_long_a_folder_is_named(capsys):
     )
 
 
-def test_a_folder_that_is_a_file_is_named(tmp_path, capsys):
-    (tmp_path / "file").touch()
-    assert stand_in.main(["--device-plugin-dir", str(tmp_path / "file")]) == 3
+def test_a_folder_that_is_a_file_is_named(short_dir, capsys):
+    (short_dir / "file").touch()
+    assert stand_in.main(["--device-plugin-dir", str(short_dir / "file")]) == 3
     assert capsys.readouterr().err == (
-        f"kubelet stand-in: {tmp_path}/file: cannot be used as the plugins' folder: File exists\n"
+        f"kubelet stand-in: {short_dir}/file: cannot be used as the plugins' folder: File exists\n"
     )
 
 
-def test_as_a_program_it_prints_each_change(tmp_path):
+def test_as_a_program_it_prints_each_change(short_dir):
     import sys
 
     async def run():
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "confcom.simulation.kubelet", "--device-plugin-dir", str(tmp_path),
+            sys.executable, "-m", "confcom.simulation.kubelet", "--device-plugin-dir", str(short_dir),
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
             async with asyncio.timeout(DEADLINE):
-                while not (tmp_path / "kubelet.sock").exists():
+                while not (short_dir / "kubelet.sock").exists():
                     await asyncio.sleep(0.02)
-                async with Plugin(tmp_path) as plugin:
+                async with Plugin(short_dir) as plugin:
                     plugin.send(healthy(3))
                     await plugin.register()
                     lines = [await process.stdout.readline()]
