@@ -241,7 +241,7 @@ def test_crash_in_the_library_loses_no_request(start, oracle, platform, report, 
 
 
 def test_hang_in_the_library_loses_no_request(start, oracle, platform, report):
-    helper = start("--hang-seconds", "0.5")
+    helper = start("--hang-seconds", "2")
     helper.wait_ready()
     oracle.script["Q"].append(SILENCE)
     assert _many(helper, report, 4) == [platform.quote_size] * 4

@@ -59,7 +59,7 @@ def test_every_worker_killed_ten_times_under_load_fails_no_request(start_helper,
 
 
 def test_worker_that_hangs_is_replaced_and_its_requests_are_served(start_helper, platform):
-    helper = start_helper("--hang-seconds", "1")
+    helper = start_helper("--hang-seconds", "2")
     with Load(helper.socket, 16, quote_request(platform), quote_check(platform)) as load:
         for _ in range(2):
             load.wait_for(32)
