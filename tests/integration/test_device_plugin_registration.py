@@ -331,7 +331,7 @@ def test_kubelet_restart_registers_every_resource_again(folder):
                 await kubelet.wait_for(SLOT, capacity=16)
                 await kubelet.restart()
             await kubelet.wait_for(EPC, allocatable=64)
-            assert (await plugin.resource(EPC)).registrations >= 4
+            await plugin.until(lambda status: status.resources[0].registrations >= 4)
 
     play(work)
 
@@ -505,7 +505,7 @@ def test_plugin_stops_cleanly_and_capacity_has_five_minutes(folder):
             async with running(folder):
                 await kubelet.wait_for(EPC, allocatable=64)
             assert ours(folder) == []
-            assert (kubelet.allocatable(EPC), kubelet.capacity(EPC)) == (0, 64)
+            await kubelet.wait_for(EPC, allocatable=0, capacity=64)
             assert (EPC, "the plugin ended the stream") in kubelet.stream_ends
             now[0] = 300.0
             assert kubelet.capacity(EPC) == 0
