@@ -282,6 +282,10 @@ def test_a_list_that_fits_to_the_byte_is_taken_and_one_byte_more_ends_the_stream
                 plugin.end()
             else:
                 await asyncio.wait_for(plugin.stream_over.wait(), DEADLINE)
+                # The plugin may see the end before the kubelet has noted it.
+                async with asyncio.timeout(DEADLINE):
+                    while not kubelet.stream_ends:
+                        await asyncio.sleep(0.01)
                 assert kubelet.allocatable(EPC) == 0
                 assert "received message larger than max" in kubelet.stream_ends[0][1].lower()
 
