@@ -34,6 +34,13 @@ def inode(path):
     return os.lstat(path).st_ino
 
 
+def names_beside(helper):
+    """What lies in the socket's folder, once the discovery file is no longer written anew since the helper is ready."""
+    folder = Path(helper.socket).parent
+    helper.wait_until(lambda _: b'"ready"' in (folder / "aesm.json").read_bytes())
+    return {path.name for path in folder.iterdir()}
+
+
 class TestUpdate:
     def test_newer_generation_takes_the_path_and_the_older_stands_by_ready(self, start_helper, platform):
         old = start_helper("--generation", "1")
@@ -204,8 +211,7 @@ class TestForeignFiles:
         self.foreign_socket(folder / ".aesm.socket.0123abcd")
         self.plain_file(folder / ".aesm.socket.notes")
         helper = start_helper()
-        names = {path.name for path in Path(helper.socket).parent.iterdir()}
-        assert names == {"aesm.socket", "aesm.json", ".aesm.socket.notes"}
+        assert names_beside(helper) == {"aesm.socket", "aesm.json", ".aesm.socket.notes"}
 
     def test_leaving_helper_never_unlinks_what_is_not_its_own(self, start_helper):
         helper = start_helper()
@@ -347,8 +353,7 @@ class TestPlaces:
 
     def test_nothing_but_the_socket_and_its_discovery_file_is_in_the_folder(self, start_helper):
         helper = start_helper()
-        names = {path.name for path in Path(helper.socket).parent.iterdir()}
-        assert names - {"aesm.json"} == {"aesm.socket"}
+        assert names_beside(helper) == {"aesm.socket", "aesm.json"}
 
     def test_path_that_is_too_long_for_a_socket_is_refused_by_its_length(self, short_dir, platform_dir):
         folder = short_dir / ("x" * 90)
