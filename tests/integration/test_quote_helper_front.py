@@ -361,6 +361,22 @@ class TestKey:
         front(scenario)
 
 
+def test_helper_that_stops_waits_for_the_rest_of_a_request(front):
+    async def scenario(running):
+        request = frame(NUM)
+        with connect(running.path) as sock:
+            sock.sendall(request[:6])
+            await running.until(lambda: running.front.listeners.clients)
+            drained = asyncio.create_task(running.front.drained(time.monotonic() + WAIT_SECONDS))
+            await asyncio.sleep(0)
+            assert not drained.done()
+            sock.sendall(request[6:])
+            assert await asyncio.to_thread(read_all, sock) == frame(bytes.fromhex("aa010408001001"))
+            assert await drained
+
+    front(scenario)
+
+
 class TestBounds:
     def test_request_over_the_bound_is_answered_busy_in_its_own_type(self, front):
         async def scenario(running):
