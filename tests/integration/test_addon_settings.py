@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from addon_cluster import ENABLE, HELPER, RESOURCE
+from api_server import RefusalError
 
 from confcom.addon import provider
 from confcom.addon import spec as spec_module
@@ -149,3 +150,21 @@ def test_a_size_that_a_later_version_knows_is_selected_after_its_update(cluster,
     assert code == 0, err
     assert cluster.api.get(*HELPER)["status"]["numberAvailable"] == 3
     assert "instanceTypes" not in cluster.api.get(*RESOURCE)["spec"].get("nodes", {})
+
+
+def test_a_value_that_the_server_refuses_is_refused_before_anything_is_written(cluster, monkeypatch):
+    """As of a limit below the request: the device plugin would be replaced, and the record be of what is not there."""
+    cluster.run(*ENABLE)
+    real = cluster.api.apply
+
+    def apply(key, *arguments, **options):
+        if key == HELPER:
+            raise RefusalError(422, "Invalid", 'DaemonSet.apps "sgx-quote-helper" is invalid: must be less')
+        return real(key, *arguments, **options)
+
+    monkeypatch.setattr(cluster.api, "apply", apply)
+    before = cluster.snapshot()
+    code, out, err = cluster.run("addon", "update", "--image", "registry.example/confcom:2")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-1] == 'confcom: DaemonSet.apps "sgx-quote-helper" is invalid: must be less'
+    assert cluster.snapshot() == before

@@ -114,6 +114,7 @@ class Switch:
         )
         if lacks := missing_service(settle_for(spec, found)):
             self.say(lacks)
+        self._try(rendered, live)
         self._apply_resource(spec, fresh=self._apply_definition())
         for item, before in zip(rendered, live, strict=True):
             if item["kind"] != "Namespace" or before is None or is_ours(before):
@@ -217,6 +218,18 @@ class Switch:
                     raise
                 time.sleep(POLL_SECONDS)
         _refuse(refusals.fields_of_others(applied, spec))
+
+    def _try(self, rendered: list[Object], live: list[Object | None]) -> None:
+        """Has the API server try what changes: a value that it refuses must not be found when half is written."""
+        for item, before in zip(rendered, live, strict=True):
+            if self.dry_run or before is None or not is_ours(before):
+                continue
+            try:
+                self.api.apply(KIND_BY_NAME[item["kind"]], item, force=True, dry_run=True)
+            except KubeAPIError as error:
+                # Whatever else it says, as of a webhook that knows no dry run, the apply itself will meet or not.
+                if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+                    raise
 
     def _live(self, item: Object) -> Object | None:
         metadata = item["metadata"]
