@@ -19,10 +19,12 @@ from confcom.device_plugin.settings import MAX_UNITS
 from confcom.kubelet.contract import MAX_LIST_BYTES
 from confcom.quote.allowance import DEFAULT_CLOCK_SLACK
 from confcom.quote_helper import listeners
+from confcom.quote_helper.connection import USUAL_ANSWER_BYTES
 from confcom.quote_helper.main import SECOND_PORT
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN
 from confcom.quote_helper.self_check import CHECK_SECONDS, PASSING_FAULTS
 from confcom.quote_helper.service import MAX_QUOTE_BUFFER_BYTES
+from confcom.quote_helper.unread import MAX_UNREAD_ANSWERS
 from confcom.quoting.pool import FIRST_BACKOFF_SECONDS, MAX_ATTEMPTS, MAX_BACKOFF_SECONDS, START_SECONDS
 from confcom.quoting.worker_process import DEPTH_SECONDS, MAX_DEPTH
 from confcom.runtime.http import MAX_CONNECTIONS as HTTP_CONNECTIONS
@@ -34,9 +36,11 @@ LIMITS = Limits()
 
 SAID = {
     "reference/quote-helper.md": [
-        f"| a request's frame | {MAX_REQUEST_BYTES // KIB} KiB |",
+        f"| a request's frame | {MAX_REQUEST_BYTES // KIB} KiB;",
+        f"over {listeners.USUAL_REQUEST_BYTES // KIB} KiB, {listeners.MAX_LARGE_REQUESTS} at once |",
         f"| fields of a message | {MAX_FIELDS} |",
         f"| a quote's buffer | {MAX_QUOTE_BUFFER_BYTES // KIB} KiB,",
+        f"| answers over {USUAL_ANSWER_BYTES // KIB} KiB that are not collected | {MAX_UNREAD_ANSWERS},",
         f"| time to send a request | {listeners.FRAME_SECONDS:g} s |",
         f"| time to an answer | {listeners.REQUEST_SECONDS:g} s from accept,",
         f"| requests that wait, per socket | {MAX_QUEUED_PER_ORIGIN:,},",
@@ -46,7 +50,10 @@ SAID = {
     ],
     "reference/aesm.md": [f"has its own deadline of {listeners.REQUEST_SECONDS:g} s"],
     "explanation/attacks.md": [
-        f"what they have sent each, at most {MAX_REQUEST_BYTES // KIB} KiB",
+        f"what they have sent each, at most {listeners.USUAL_REQUEST_BYTES // KIB} KiB,",
+        f"of {listeners.MAX_LARGE_REQUESTS} of them {MAX_REQUEST_BYTES // KIB} KiB |",
+        f"the kernel keeps each, at most {USUAL_ANSWER_BYTES // KIB} KiB,",
+        f"of {MAX_UNREAD_ANSWERS} of them {MAX_QUOTE_BUFFER_BYTES // KIB} KiB,",
         f"closed after {listeners.FRAME_SECONDS:g} s, after {listeners.PRESSED_FRAME_SECONDS:g} s where",
         f"the kernel's backlog ({listeners.BACKLOG:,})",
         f"refused beyond {MAX_QUOTE_BUFFER_BYTES // KIB} KiB",
@@ -99,5 +106,6 @@ def test_page_says_the_bound_of_the_code(page, text):
 
 
 def test_requests_that_are_never_whole_fit_into_the_memory_that_the_helper_is_given():
-    held = listeners.MAX_CONNECTIONS * MAX_REQUEST_BYTES / MIB
+    usual = listeners.MAX_CONNECTIONS * listeners.USUAL_REQUEST_BYTES
+    held = (usual + listeners.MAX_LARGE_REQUESTS * MAX_REQUEST_BYTES) / MIB
     assert HELPER_BASE_MIB + HELPER_WORKER_MIB + held < 2 * (HELPER_BASE_MIB + HELPER_WORKER_MIB)

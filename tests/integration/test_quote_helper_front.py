@@ -18,6 +18,7 @@ from quote_requests import KEY_ID, error_code
 from confcom.aesm import messages as m
 from confcom.quote_helper import front as front_module
 from confcom.quote_helper import listeners as listeners_module
+from confcom.quote_helper import unread as unread_module
 from confcom.quote_helper.connection import ListeningSocket, Origin
 from confcom.quote_helper.front import Front
 from confcom.quote_helper.listeners import BACKLOG
@@ -562,5 +563,98 @@ class TestOneBatch:
         async def scenario(running):
             answers = await running.ask_all(bytes.fromhex("5a00"), NUM, quote(), bytes.fromhex("5a00"))
             assert [bool(answer) for answer in answers] == [False, True, True, False]
+
+        front(scenario)
+
+
+class TestLargeFrames:
+    """Larger than any known client's: served, and of so many clients at once that their memory is bounded."""
+
+    LARGE = quote(size=128 * 1024)
+
+    async def unread(self, running, *, half_closed=False):
+        """A client whose large answer has come, and is not read."""
+        client = connect(running.path)
+        client.sendall(frame(self.LARGE))
+        if half_closed:
+            client.shutdown(socket.SHUT_WR)
+        await asyncio.to_thread(client.recv, 1, socket.MSG_PEEK)
+        return client
+
+    def test_large_answer_is_read_to_its_end(self, front):
+        async def scenario(running):
+            client = await self.unread(running)
+            with client:
+                answer = m.decode_response((await asyncio.to_thread(read_all, client))[4:], m.GetQuoteExResponse)
+                assert len(answer.quote) == 128 * 1024
+                # Closed here too, although the client has not.
+                await running.until(lambda: not running.front.listeners.unread)
+
+        front(scenario)
+
+    @pytest.mark.parametrize("half_closed", [False, True])
+    def test_only_so_many_may_be_unread(self, front, monkeypatch, half_closed):
+        monkeypatch.setattr(unread_module, "MAX_UNREAD_ANSWERS", 3)
+
+        async def scenario(running):
+            unread, (origin,) = running.front.listeners.unread, running.front.listeners._origins.values()
+            clients = [await self.unread(running, half_closed=half_closed) for _ in range(3)]
+            assert error_code(await running.ask(self.LARGE)) == 21
+            assert error_code(await running.ask(quote())) == 0
+            clients.pop().close()
+            await running.until(lambda: len(unread) == 2)
+            assert error_code(await running.ask(self.LARGE)) == 0
+            for client in clients:
+                client.close()
+            await running.until(lambda: not unread and not origin.connections)
+
+        front(scenario)
+
+    def test_client_that_has_left_is_not_waited_for(self, front):
+        async def scenario(running):
+            client = connect(running.path)
+            client.sendall(frame(quote("wait", size=128 * 1024)))
+            await running.until(lambda: running.operations()["QUOTE"])
+            client.close()
+            running.go_on()
+            await running.until(lambda: not running.front.listeners.clients)
+            assert not running.front.listeners.unread
+
+        front(scenario)
+
+    def test_unread_answers_delay_no_end(self, front):
+        clients = []
+
+        async def scenario(running):
+            clients.append(await self.unread(running))
+            assert await running.front.drained(time.monotonic() + WAIT_SECONDS)
+
+        front(scenario)
+        with clients[0] as client:
+            assert len(read_all(client)) > 128 * 1024
+
+    def test_parts_of_large_requests_are_kept_of_so_many(self, front, monkeypatch):
+        monkeypatch.setattr(listeners_module, "MAX_LARGE_REQUESTS", 3)
+        monkeypatch.setattr(listeners_module, "FRAME_SECONDS", WAIT_SECONDS)
+        known = m.GetSupportedAttKeyIDNumRequest().envelope()
+        # An unknown field, which is passed over.
+        whole = frame(known + bytes.fromhex("fa01") + bytes([0xE0, 0xD4, 0x03]) + bytes(60_000))
+
+        async def scenario(running):
+            listeners = running.front.listeners
+            clients = [connect(running.path) for _ in range(4)]
+            for client in clients[:3]:
+                client.sendall(whole[:10_000])
+            await running.until(lambda: len(listeners._large) == 3)
+            clients[3].sendall(whole[:10_000])
+            assert await asyncio.to_thread(clients[3].recv, 1) == b""
+            assert listeners.counts["oversized"] == 1
+            assert error_code(await running.ask(quote())) == 0
+            clients[0].sendall(whole[10_000:])
+            assert await asyncio.to_thread(read_all, clients[0]) == frame(bytes.fromhex("aa010408001001"))
+            clients[1].close()
+            await running.until(lambda: len(listeners._large) == 1)
+            for client in clients:
+                client.close()
 
         front(scenario)

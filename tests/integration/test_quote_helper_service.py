@@ -202,8 +202,9 @@ class TestOneTransaction:
 
     def test_frame_of_the_largest_size_is_read(self, path):
         known = m.GetSupportedAttKeyIDNumRequest().envelope()
-        size = MAX_REQUEST_BYTES - len(known) - 4
-        body = known + bytes.fromhex("fa01") + bytes([size & 0x7F | 0x80, size >> 7]) + bytes(size)
+        size = MAX_REQUEST_BYTES - len(known) - 5
+        varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+        body = known + bytes.fromhex("fa01") + varint + bytes(size)
         assert len(body) == MAX_REQUEST_BYTES
         assert ask(path, body) == NUM_OK
 

@@ -4,9 +4,8 @@ from confcom.errors import AESMProtocolError
 
 HEADER_BYTES = 4
 # The largest legitimate request is a SelectAttKeyID with ten ids, about 2.6 KB; the largest answer a quote in a
-# client's buffer. Neither of Intel's sides has a limit, and a header of 1 GiB costs its server 1 GiB. A tenant can hold
-# thousands of requests open just before their end, so the first limit times the connections is memory of the helper.
-MAX_REQUEST_BYTES = 8 * 1024
+# client's buffer. Neither of Intel's sides has a limit, and a header of 1 GiB costs its server 1 GiB.
+MAX_REQUEST_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 1024 * 1024
 
 

@@ -11,6 +11,9 @@ from confcom.aesm.framing import encode_frame
 from confcom.aesm.messages import Message, Response
 from confcom.quoting.hop import Operation
 
+# No quote is larger with all that is around it, and known clients ask for 8 KiB of it or for its size.
+USUAL_ANSWER_BYTES = 16 * 1024
+
 
 class ListeningSocket(socket.socket):
     """A socket whose new connections are bare descriptors: an object for each costs as much as accepting it."""
@@ -43,6 +46,9 @@ class ClientTable(Protocol):
 
     def forget(self, client: "Client") -> None:
         """Takes a client that is about to be closed out of the tables."""
+
+    def keep_unread(self, client: "Client") -> None:
+        """Takes over a client's connection, on which a large answer was sent."""
 
 
 class Client:
@@ -82,11 +88,18 @@ class Client:
 
     def send(self, response: Response) -> None:
         """Answers in one send, which the kernel takes whole up to 200 KB, and closes."""
+        frame = encode_frame(response.envelope())
         try:
-            os.write(self.fd, encode_frame(response.envelope()))
+            os.write(self.fd, frame)
         except OSError:
             self.table.counts["left"] += 1
-        self.close()
+            self.close()
+            return
+        if len(frame) > USUAL_ANSWER_BYTES:
+            self.gone = True
+            self.table.keep_unread(self)
+        else:
+            self.close()
 
     def close(self) -> None:
         """Closes the connection; safe to call again."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.quote_helper import service
-from confcom.quote_helper.connection import Client
+from confcom.quote_helper.connection import USUAL_ANSWER_BYTES, Client
 from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Listeners
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
 from confcom.quoting.backend import BackendSettings, KeyReport
@@ -139,6 +139,8 @@ class Front:
             if code == AESM.ATT_KEY_NOT_INITIALIZED:
                 self._refresh_key()
             self._refuse(client, code)
+        elif (request.buf_size or 0) > USUAL_ANSWER_BYTES and self.listeners.unread.is_full:
+            self._refuse(client, AESM.OUT_OF_MEMORY)
         else:
             quote, info = split_quote(payload, with_info=request.qe_report_info is not None)
             self._send(client, service.answer_quote(request, quote, info))

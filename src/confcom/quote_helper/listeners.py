@@ -18,6 +18,7 @@ from collections.abc import Callable
 from confcom.aesm.framing import HEADER_BYTES, MAX_REQUEST_BYTES
 from confcom.errors import PlatformError
 from confcom.quote_helper.connection import Client, Origin
+from confcom.quote_helper.unread import UnreadAnswers
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ UNWATCHED_SECONDS = 0.002
 # How long accepting pauses when there is no descriptor; a closed connection does not wake it.
 PAUSE_SECONDS = 0.02
 SWEEP_SECONDS = 0.25
+
+# No known client sends a larger request, and parts of larger ones are kept of so many clients at once: thousands, each
+# held just before its end, would be more memory than a helper is given.
+USUAL_REQUEST_BYTES = 8 * 1024
+MAX_LARGE_REQUESTS = 256
 
 # Edge-triggered: a half-closed client would otherwise wake the loop for ever.
 _CLIENT_EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -81,9 +87,12 @@ class Listeners:
         self.clients: dict[int, Client] = {}
         # Clients with a whole request, by their age, whose leaving is not watched yet.
         self._unwatched: deque[Client] = deque()
+        # Clients with a part of a request that is larger than usual.
+        self._large: set[Client] = set()
         self.counts: Counter[str] = Counter()
         self._limit = _connection_limit(SPARE_DESCRIPTORS + reserved)
         self.per_origin = min(MAX_CONNECTIONS_PER_ORIGIN, int(self._limit * ORIGIN_SHARE))
+        self.unread = UnreadAnswers(self.per_origin // 4)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._epoll.fileno(), self._ready)
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -127,6 +136,7 @@ class Listeners:
         self._origins.clear()
         for client in list(self.clients.values()):
             client.close()
+        self.unread.close_all()
         self._epoll.close()
 
     @property
@@ -138,6 +148,12 @@ class Listeners:
         """Takes a client that is about to be closed out of the tables."""
         del self.clients[client.fd]
         client.origin.connections -= 1
+        self._large.discard(client)
+
+    def keep_unread(self, client: Client) -> None:
+        """Takes over a client's connection, on which a large answer was sent."""
+        self.forget(client)
+        self.unread.add(client)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -198,7 +214,7 @@ class Listeners:
                 return
 
     def _is_full(self, origin: Origin) -> bool:
-        return origin.connections >= self.per_origin or len(self.clients) >= self._limit
+        return origin.connections >= self.per_origin or len(self.clients) + len(self.unread) >= self._limit
 
     def _accept_one(self, origin: Origin) -> bool:
         try:
@@ -256,6 +272,14 @@ class Listeners:
         elif len(frame) >= HEADER_BYTES + size:
             client.frame = None
             self._serve(client, frame[HEADER_BYTES : HEADER_BYTES + size])
+        elif size > USUAL_REQUEST_BYTES and not self._may_be_large(client):
+            self.counts["oversized"] += 1
+            client.close()
+
+    def _may_be_large(self, client: Client) -> bool:
+        if len(self._large) < MAX_LARGE_REQUESTS:
+            self._large.add(client)
+        return client in self._large
 
     def _serve(self, client: Client, body: bytes) -> None:
         try:
@@ -270,6 +294,7 @@ class Listeners:
     def _sweep(self) -> None:
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self._reap(FRAME_SECONDS)
+        self.unread.close_read()
         self._watch_waiting()
 
     def _reap(self, frame_seconds: float) -> None:

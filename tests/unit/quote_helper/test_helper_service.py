@@ -201,11 +201,11 @@ QUOTE_CHECKS = {
     "qe_report_info of 959 bytes": ({"qe_report_info": bytes(959)}, 3),
     "qe_report_info of 961 bytes": ({"qe_report_info": bytes(961)}, 3),
     "sizes come before the key": ({"report": bytes(431), "att_key_id": OTHER}, 3),
-    "buffer over what a QE has": ({"buf_size": 16 * 1024 + 1}, 21),
+    "buffer over what a QE has": ({"buf_size": 128 * 1024 + 1}, 21),
     "buffer of 4 GiB": ({"buf_size": 2**32 - 1}, 21),
     "all well": ({}, None),
     "all well with qe_report_info": ({"qe_report_info": INFO}, None),
-    "largest buffer": ({"buf_size": 16 * 1024}, None),
+    "largest buffer": ({"buf_size": 128 * 1024}, None),
 }
 
 
@@ -219,7 +219,7 @@ def test_quote_request_is_checked_before_it_costs_a_quote(changes, code):
         assert response == m.GetQuoteExResponse(error_code=code, qe_report_info=request.qe_report_info)
 
 
-@pytest.mark.parametrize("padding", [0, 1, 3592, 16 * 1024 - 4600])
+@pytest.mark.parametrize("padding", [0, 1, 3592, 128 * 1024 - 4600])
 def test_quote_has_exactly_the_asked_size_with_zeros_behind_it(padding):
     request = m.GetQuoteExRequest(report=REPORT, att_key_id=KEY_ID, buf_size=4600 + padding)
     response = service.answer_quote(request, b"q" * 4600, None)
