@@ -524,6 +524,26 @@ class TestBounds:
         front(scenario)
 
 
+def test_backlog_of_a_full_origin_is_served_when_another_helper_takes_its_path(front):
+    async def scenario(running):
+        listeners = running.front.listeners
+        (origin,) = listeners._origins.values()
+        listeners.per_origin = 2
+        idle = [connect(running.path) for _ in range(2)]
+        await running.until(lambda: origin.connections == 2)
+        waiting = connect(running.path)
+        waiting.sendall(frame(NUM))
+        # Accepting has met the cap, and those who hold it are too young to give way.
+        await running.until(lambda: listeners.counts["pressed"])
+        listeners.remove(origin)
+        with waiting:
+            assert await asyncio.to_thread(read_all, waiting) == frame(bytes.fromhex("aa010408001001"))
+        for client in idle:
+            client.close()
+
+    front(scenario)
+
+
 class TestOneBatch:
     """Several events in one turn of the loop."""
 

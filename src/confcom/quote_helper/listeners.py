@@ -106,11 +106,14 @@ class Listeners:
         self._epoll.register(origin.listener.fileno(), select.EPOLLIN)
 
     def remove(self, origin: Origin) -> None:
-        """Accepts what an origin's backlog holds, and then no more; its clients keep their connections."""
+        """Accepts what an origin's backlog holds, and then no more; its clients keep their connections.
+
+        Also beyond the origin's share, since whoever is left in the backlog is cut off.
+        """
         fd = origin.listener.fileno()
         if self._origins.get(fd) is not origin:
             return
-        while origin.connections < self.per_origin and self._accept_one(origin):
+        while not self._is_at_limit() and self._accept_one(origin):
             pass
         self._after_batch()
         del self._origins[fd]
@@ -214,7 +217,10 @@ class Listeners:
                 return
 
     def _is_full(self, origin: Origin) -> bool:
-        return origin.connections >= self.per_origin or len(self.clients) + len(self.unread) >= self._limit
+        return origin.connections >= self.per_origin or self._is_at_limit()
+
+    def _is_at_limit(self) -> bool:
+        return len(self.clients) + len(self.unread) >= self._limit
 
     def _accept_one(self, origin: Origin) -> bool:
         try:
