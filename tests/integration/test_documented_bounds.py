@@ -19,12 +19,11 @@ from confcom.device_plugin.settings import MAX_UNITS
 from confcom.kubelet.contract import MAX_LIST_BYTES
 from confcom.quote.allowance import DEFAULT_CLOCK_SLACK
 from confcom.quote_helper import listeners
-from confcom.quote_helper.connection import USUAL_ANSWER_BYTES
 from confcom.quote_helper.main import SECOND_PORT
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN
 from confcom.quote_helper.self_check import CHECK_SECONDS, PASSING_FAULTS
 from confcom.quote_helper.service import MAX_QUOTE_BUFFER_BYTES
-from confcom.quote_helper.unread import MAX_UNREAD_ANSWERS
+from confcom.quote_helper.unread import MAX_UNREAD_ANSWERS, USUAL_ANSWER_BYTES
 from confcom.quoting.pool import FIRST_BACKOFF_SECONDS, MAX_ATTEMPTS, MAX_BACKOFF_SECONDS, START_SECONDS
 from confcom.quoting.worker_process import DEPTH_SECONDS, MAX_DEPTH
 from confcom.runtime.http import MAX_CONNECTIONS as HTTP_CONNECTIONS

@@ -612,6 +612,19 @@ class TestLargeFrames:
 
         front(scenario)
 
+    def test_buffer_of_the_usual_size_is_not_waited_for_whatever_is_around_it(self, front):
+        """Who never reads it would else hold a connection of the origin for ever, and nothing bounds how many do."""
+
+        async def scenario(running):
+            with connect(running.path) as client:
+                client.sendall(frame(quote(size=16 * 1024)))
+                await asyncio.to_thread(client.recv, 1, socket.MSG_PEEK)
+                (origin,) = running.front.listeners._origins.values()
+                await running.until(lambda: not running.front.listeners.clients)
+                assert (len(running.front.listeners.unread), origin.connections) == (0, 0)
+
+        front(scenario)
+
     @pytest.mark.parametrize("half_closed", [False, True])
     def test_only_so_many_may_be_unread(self, front, monkeypatch, half_closed):
         monkeypatch.setattr(unread_module, "MAX_UNREAD_ANSWERS", 3)

@@ -11,9 +11,6 @@ from confcom.aesm.framing import encode_frame
 from confcom.aesm.messages import Message, Response
 from confcom.quoting.hop import Operation
 
-# No quote is larger with all that is around it, and known clients ask for 8 KiB of it or for its size.
-USUAL_ANSWER_BYTES = 16 * 1024
-
 
 class ListeningSocket(socket.socket):
     """A socket whose new connections are bare descriptors: an object for each costs as much as accepting it."""
@@ -86,16 +83,14 @@ class Client:
         if not self.gone:
             self.table.on_answer(self, code, payload)
 
-    def send(self, response: Response) -> None:
-        """Answers in one send, which the kernel takes whole up to 200 KB, and closes."""
-        frame = encode_frame(response.envelope())
+    def send(self, response: Response, *, is_large: bool = False) -> None:
+        """Answers in one send, which the kernel takes whole up to 200 KB, and closes; a large one once it is read."""
         try:
-            os.write(self.fd, frame)
+            os.write(self.fd, encode_frame(response.envelope()))
         except OSError:
             self.table.counts["left"] += 1
-            self.close()
-            return
-        if len(frame) > USUAL_ANSWER_BYTES:
+            is_large = False
+        if is_large:
             self.gone = True
             self.table.keep_unread(self)
         else:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from confcom.aesm import messages as m
 from confcom.codes import AESM
 from confcom.quote_helper import service
-from confcom.quote_helper.connection import USUAL_ANSWER_BYTES, Client
+from confcom.quote_helper.connection import Client
 from confcom.quote_helper.listeners import REQUEST_SECONDS, SWEEP_SECONDS, Listeners
 from confcom.quote_helper.ring import MAX_QUEUED_PER_ORIGIN, Ring
+from confcom.quote_helper.unread import USUAL_ANSWER_BYTES
 from confcom.quoting.backend import BackendSettings, KeyReport
 from confcom.quoting.hop import pack_quote, split_quote
 from confcom.quoting.pool import Pool
@@ -135,15 +136,16 @@ class Front:
         if not isinstance(request, m.GetQuoteExRequest):
             return
         self.waits.note(time.monotonic() - client.since)
+        is_large = (request.buf_size or 0) > USUAL_ANSWER_BYTES
         if code:
             if code == AESM.ATT_KEY_NOT_INITIALIZED:
                 self._refresh_key()
             self._refuse(client, code)
-        elif (request.buf_size or 0) > USUAL_ANSWER_BYTES and self.listeners.unread.is_full:
+        elif is_large and not self.listeners.unread.has_room():
             self._refuse(client, AESM.OUT_OF_MEMORY)
         else:
             quote, info = split_quote(payload, with_info=request.qe_report_info is not None)
-            self._send(client, service.answer_quote(request, quote, info))
+            self._send(client, service.answer_quote(request, quote, info), is_large=is_large)
 
     @staticmethod
     def _from_key(request: m.Message, key: KeyReport) -> m.Response:
@@ -155,9 +157,9 @@ class Front:
         if client.request is not None:
             self._send(client, service.refuse(client.request, code))
 
-    def _send(self, client: Client, response: m.Response) -> None:
+    def _send(self, client: Client, response: m.Response, *, is_large: bool = False) -> None:
         self.requests[type(response).__name__, client.origin.kind, response.error_code] += 1
-        client.send(response)
+        client.send(response, is_large=is_large)
 
     def _dispatch(self) -> None:
         self.pool.dispatch(self)

@@ -10,6 +10,8 @@ import termios
 
 from confcom.quote_helper.connection import Client
 
+# No quote needs a larger buffer, and known clients ask for its size or for 8 KiB.
+USUAL_ANSWER_BYTES = 16 * 1024
 # So many at once, of up to 128 KiB each; real quotes are never so large.
 MAX_UNREAD_ANSWERS = 256
 
@@ -19,21 +21,20 @@ class UnreadAnswers:
 
     def __init__(self, limit: int) -> None:
         self._limit = min(MAX_UNREAD_ANSWERS, limit)
-        self._clients: list[Client] = []
+        self._clients: set[Client] = set()
 
     def __len__(self) -> int:
         return len(self._clients)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more may be added, also when those that are read by now are closed."""
+    def has_room(self) -> bool:
+        """Whether one more may be added; those that are read by now are closed for it."""
         if len(self._clients) >= self._limit:
             self.close_read()
-        return len(self._clients) >= self._limit
+        return len(self._clients) < self._limit
 
     def add(self, client: Client) -> None:
         """Takes over a connection, which ends for its client here, as by a close."""
-        self._clients.append(client)
+        self._clients.add(client)
         client.origin.connections += 1
         stream = socket.socket(fileno=client.fd)
         try:
@@ -43,17 +44,19 @@ class UnreadAnswers:
 
     def close_read(self) -> None:
         """Closes those whose clients have read all, or have gone."""
-        self._close([client for client in self._clients if not _unread_bytes(client.fd)])
+        for client in list(self._clients):
+            if not _unread_bytes(client.fd):
+                self._close(client)
 
     def close_all(self) -> None:
         """Closes every one."""
-        self._close(self._clients)
+        for client in list(self._clients):
+            self._close(client)
 
-    def _close(self, clients: list[Client]) -> None:
-        self._clients = [client for client in self._clients if client not in clients]
-        for client in clients:
-            client.origin.connections -= 1
-            os.close(client.fd)
+    def _close(self, client: Client) -> None:
+        self._clients.remove(client)
+        client.origin.connections -= 1
+        os.close(client.fd)
 
 
 def _unread_bytes(fd: int) -> int:
