@@ -52,7 +52,7 @@ def read_resource(content: Any, source: str) -> Spec:
         raise InputError(f"{source}: holds no object; write a {names.KIND} ({names.API_VERSION})")
     if not {"kind", "apiVersion"} <= set(content):
         raise InputError(f"{source}: has no kind or no apiVersion; wanted is a {names.KIND} ({names.API_VERSION})")
-    found = f"{content.get('kind')} ({content.get('apiVersion')})"
+    found = f"{content['kind']} ({content['apiVersion']})"
     if found != f"{names.KIND} ({names.API_VERSION})":
         raise InputError(f"{source}: holds a {found}; wanted is a {names.KIND} ({names.API_VERSION})")
     metadata = content.get("metadata") or {}

@@ -100,7 +100,7 @@ def enable(
     )
     base = _read_file(file) if file else None
     with connect(context, kubeconfig) as api:
-        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+        with _switch(api, dry_run=dry_run) as switch:
             spec = switch.enable(changes, base)
         _finish(switch, spec, wait=wait, timeout=timeout)
 
@@ -121,7 +121,7 @@ def update(
     """Change what is on, in place: a new image, the quote helper on or off, other nodes."""
     changes = Changes(image=image, node_selector=node_selector, simulate_epc=simulate_epc, quote_helper=quote_helper)
     with connect(context, kubeconfig) as api:
-        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+        with _switch(api, dry_run=dry_run) as switch:
             spec = switch.update(changes)
         _finish(switch, spec, wait=wait, timeout=timeout)
 
@@ -137,7 +137,7 @@ def disable(
 ) -> None:
     """Switch the add-on off, and remove everything it made."""
     with connect(context, kubeconfig) as api:
-        with _reported(Switch(api=api, say=_say, dry_run=dry_run)) as switch:
+        with _switch(api, dry_run=dry_run) as switch:
             found = switch.disable()
         if not switch.done:
             talk.print("The add-on is not enabled in this cluster; there is nothing to remove.")
@@ -221,12 +221,13 @@ def _finish(switch: Switch, spec: Spec, *, wait: bool, timeout: float) -> None:
 
 
 @contextlib.contextmanager
-def _reported(switch: Switch) -> Iterator[Switch]:
-    """Prints what was done, also where an error or Ctrl-C came before the end."""
+def _switch(api: KubeAPI, *, dry_run: bool) -> Iterator[Switch]:
+    """The switch, and at the end what it did: printed also where an error or Ctrl-C came before."""
+    switch = Switch(api=api, say=_say, dry_run=dry_run)
     try:
         yield switch
     finally:
-        would = "would be " if switch.dry_run else ""
+        would = "would be " if dry_run else ""
         for done in switch.done:
             data.print(f"{done.object} {would}{done.outcome}{_details(done)}", markup=False)
 

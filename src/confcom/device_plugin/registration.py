@@ -52,7 +52,7 @@ Identity = tuple[int, int, int]
 
 
 def identity(path: Path) -> Identity | None:
-    """What tells one kubelet.sock from the next, or None where there is none.
+    """What tells one socket at a path from the next, or None where there is none.
 
     A restarted kubelet's socket usually has the same inode number, so the time of its making belongs to it.
     """

@@ -9,7 +9,7 @@ from confcom.device_plugin.listing import list_bytes, size_problem
 from confcom.device_plugin.server import SOCKET_PREFIX
 from confcom.doctor.check import Check, Verdict
 from confcom.kubelet.contract import KUBELET_SOCKET, MAX_LIST_BYTES
-from confcom.platform.device_nodes import DEV, DeviceNode
+from confcom.platform.device_nodes import DeviceNode
 from confcom.platform.survey import Survey
 
 # What a container that runs as somebody else than the device's owner and group needs.
@@ -109,7 +109,7 @@ def enclave_device_mode(found: Survey, dev_root: Path) -> tuple[Check, ...]:
         return ()
     name = "enclave device mode"
     try:
-        seen = (dev_root / node.host_path.removeprefix(f"{DEV}/")).stat()
+        seen = node.seen_at(dev_root).stat()
     except OSError as error:
         evidence = f"cannot be looked at: {error.strerror or error}"
         return (Check(name=name, verdict=Verdict.WARNING, source=node.host_path, evidence=evidence),)

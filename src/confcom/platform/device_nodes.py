@@ -51,6 +51,10 @@ class DeviceNode:
     container_paths: tuple[str, ...]
     driver: Driver
 
+    def seen_at(self, dev_root: Path) -> Path:
+        """Where this process finds it, which sees the host's /dev at `dev_root`."""
+        return dev_root / self.host_path.removeprefix(f"{DEV}/")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriverNodes:

@@ -58,7 +58,7 @@ def _problem(kind: str, nodes: DriverNodes, dev_root: Path, opened: Open) -> str
         found = "".join(f" ({problem})" for problem in nodes.problems)
         return f"there is no device {DEV}/sgx_{kind}{found}: {_ADVICE[kind]}; {_FROM_PLUGIN}"
     try:
-        opened(dev_root / node.host_path.removeprefix(DEV + "/"))
+        opened(node.seen_at(dev_root))
     except PermissionError as error:
         return (
             f"{node.host_path} is there but may not be opened ({error.strerror}): the helper must run as root or in "

@@ -120,10 +120,7 @@ class HTTPPort:
         self._server.should_exit = True
 
     async def _close_silent(self) -> None:
-        """Closes the connections that have neither asked nor read for a whole period.
-
-        uvicorn's own timer begins with an answer, and its close waits until that is read.
-        """
+        """Closes the connections that have neither asked nor read for a whole period."""
         before: set[Any] = set()
         while True:
             await asyncio.sleep(KEEP_ALIVE_SECONDS)
@@ -170,9 +167,8 @@ def _is_idle(connection: Any) -> bool:
 
 
 def _is_silent(connection: Any) -> bool:
-    """Whether it is idle, and not on its keep-alive timer."""
-    is_timed = connection.timeout_keep_alive_task is not None and not connection.flow.write_paused
-    return _is_idle(connection) and not is_timed
+    """Whether it is idle, and no keep-alive timer will close it, which in turn waits for a reader."""
+    return bool(connection.flow.write_paused or (_is_idle(connection) and connection.timeout_keep_alive_task is None))
 
 
 class _Protocol(H11Protocol):
